@@ -1,0 +1,1 @@
+"""Anti-Disrupt: disruption, purification and detection of deepfakes, measured from end to end."""

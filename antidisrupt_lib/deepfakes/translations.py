@@ -1,0 +1,66 @@
+"""The five translations of the protocol (1.2), and the deepfakes they make of a FaceSet."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, HAIR, Forger
+from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
+from antidisrupt_lib.training import progress
+
+
+def translations(c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
+    """Target labels for each source label: hair colours are set one-hot, every other attribute is flipped.
+
+    Args:
+        c: N x len(attributes), 0 or 1.
+
+    Returns:
+        T x N x len(attributes), one translation per attribute.
+    """
+    hair = [i for i, name in enumerate(attributes) if name in HAIR]
+    targets = c.repeat(len(attributes), 1, 1)
+    for i in range(len(attributes)):
+        if i in hair:
+            targets[i][:, hair] = 0
+            targets[i][:, i] = 1
+        else:
+            targets[i][:, i] = 1 - c[:, i]
+    return targets
+
+
+@torch.no_grad()
+def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
+    """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels."""
+    return torch.stack([forge(x, target) for target in translations(c, attributes).to(x.device)])
+
+
+def write_fakes(
+    folder: Path | str, photos: FaceSet, forge: Forger, *, device: torch.device | str = "cpu", batch_size: int = 32
+) -> FaceSet:
+    """The deepfakes of `photos`: one row per (source, translation), sources in order, their translations together.
+
+    The table gets `source_id`, `target_attribute`, and the target labels in the attribute columns; an image id is
+    `<source>-<translation>`.
+    """
+    c = photos.labels(ATTRIBUTES)
+
+    def made() -> Iterator[np.ndarray]:
+        for chosen, x in progress(photos.batches(batch_size), "forging", total=-(-len(photos) // batch_size)):
+            fakes = forge_all(forge, x.to(device), c[chosen])
+            yield to_uint8(fakes.transpose(0, 1).flatten(0, 1))
+
+    return write_faceset(folder, made(), _fake_table(photos.table, translations(c)), photos.axes, size=photos.size)
+
+
+def _fake_table(table: pd.DataFrame, targets: Tensor) -> pd.DataFrame:
+    fakes = table.loc[table.index.repeat(len(ATTRIBUTES))].reset_index(drop=True)
+    fakes["source_id"] = fakes["image_id"]
+    fakes["target_attribute"] = list(ATTRIBUTES) * len(table)
+    fakes["image_id"] = fakes["source_id"] + "-" + fakes["target_attribute"]
+    fakes[list(ATTRIBUTES)] = targets.transpose(0, 1).flatten(0, 1).numpy().astype(np.int8)
+    return fakes

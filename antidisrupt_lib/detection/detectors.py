@@ -1,0 +1,62 @@
+"""Detectors: any timm network with one logit, behind `detect(x) -> P(fake)`, x float32 NCHW in [0, 1]."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.weights import load_state, read_weights
+
+Detect = Callable[[Tensor], Tensor]
+
+ALIASES = {"xception": "legacy_xception"}  # the field's Xception is Chollet's, which timm calls legacy
+
+
+def check_detector(name: str) -> str:
+    """The timm name of a detector.
+
+    Raises:
+        ValueError: timm has no such network; the text names the nearest.
+    """
+    name = ALIASES.get(name, name)
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=3)
+        hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists them all."
+        raise ValueError(f"timm {timm.__version__} has no network called {name!r}. {hint}")
+    return name
+
+
+class Detector(nn.Module):
+    """Logit of "fake" for images in [0, 1], which the network gets as (x - 0.5) / 0.5."""
+
+    def __init__(self, name: str, pretrained: bool = False) -> None:
+        super().__init__()
+        self.architecture = {"name": name}
+        self.network = timm.create_model(check_detector(name), pretrained=pretrained, num_classes=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(2 * x - 1).squeeze(1)
+
+
+def detect_with(detector: Detector) -> Detect:
+    """`detect(x) -> P(fake)` of a detector, frozen and in evaluation mode."""
+    detector.eval().requires_grad_(False)
+    return lambda x: detector(x).sigmoid()
+
+
+def load_detector(path: Path | str) -> Detector:
+    """A detector from safetensors, by the name on its card."""
+    state, about = read_weights(path)
+    detector = Detector(**about["architecture"])
+    load_state(detector, state, path)
+    return detector
+
+
+@torch.no_grad()
+def score(detect: Detect, faces: FaceSet, device: torch.device | str = "cpu", batch_size: int = 64) -> Tensor:
+    """P(fake) of every image of a FaceSet, on the CPU."""
+    return torch.cat([detect(x.to(device)).cpu() for _, x in faces.batches(batch_size)])

@@ -1,0 +1,116 @@
+"""What a detector is trained on in each arm of the study, and its training."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from antidisrupt_lib.detection.detectors import Detect, Detector, score
+from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.seeding import numpy_generator
+from antidisrupt_lib.training import draw_batch, random_flip, run_training
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Hyperparameters of a detector's training: Adam, cosine learning rate, half of each batch real and half fake."""
+
+    detector: str = "xception"
+    pretrained: bool = False
+    steps: int = 10_000
+    batch_size: int = 32
+    lr: float = 1e-4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Photos (real) and their fakes, from a clean and a treated world, row by row in the same order.
+
+    Of a photo with `treated`, the treated version and its fakes are used, of any other the clean ones: the collected
+    Internet, in which a share of the photos was disrupted.
+    """
+
+    clean: tuple[FaceSet, FaceSet]
+    other: tuple[FaceSet, FaceSet]
+    treated: np.ndarray
+
+    def __post_init__(self) -> None:
+        (photos, fakes), (other_photos, other_fakes) = self.clean, self.other
+        for a, b in ((photos, other_photos), (fakes, other_fakes)):
+            if a.image_ids != b.image_ids:
+                raise ValueError(
+                    "The clean and the treated faces differ in their rows. Make them from the same photos."
+                )
+        if (
+            len(fakes) % len(photos)
+            or fakes.table["source_id"].iloc[:: self.fakes_per_photo].tolist() != photos.image_ids
+        ):
+            raise ValueError("The fakes were not made from these photos. Run the fakes notebook on the same photos.")
+
+    @property
+    def fakes_per_photo(self) -> int:
+        return len(self.clean[1]) // len(self.clean[0])
+
+    def x(self, index: Tensor, fake: bool, device: torch.device | str) -> Tensor:
+        """Images of the rows `index` of the photos, or of the fakes."""
+        treated = self.treated[index.numpy() // (self.fakes_per_photo if fake else 1)]
+        x = self.clean[fake].x(index, device)
+        x[torch.from_numpy(treated)] = self.other[fake].x(index[torch.from_numpy(treated)], device)
+        return x
+
+
+def treated_photos(photos: FaceSet, ratio: float, seed: int) -> np.ndarray:
+    """Which photos were disrupted: a share `ratio`, drawn per photo, so that a larger share holds every smaller one.
+
+    Raises:
+        ValueError: the ratio is no share.
+    """
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"poison_ratio is a share from 0 to 1, not {ratio}.")
+    rank = (
+        np.array([numpy_generator(seed, "poison", image_id).random() for image_id in photos.image_ids])
+        .argsort()
+        .argsort()
+    )
+    return rank < round(ratio * len(photos))
+
+
+def train_detector(
+    data: TrainingSet, config: DetectorConfig, *, checkpoint: Path | str, device: torch.device | str = "cpu"
+) -> tuple[Detector, pd.DataFrame]:
+    """Train a detector with binary cross-entropy and flips; returns it with its loss history."""
+    torch.manual_seed(config.seed)
+    detector = Detector(config.detector, config.pretrained).to(device).train()
+    optimizer = torch.optim.Adam(detector.parameters(), config.lr)
+    half, seed = config.batch_size // 2, config.seed
+    label = torch.arange(2 * half, device=device).ge(half).float()
+
+    def step(i: int) -> dict[str, Tensor]:
+        draws = (draw_batch(len(data.clean[fake]), half, seed, "detector", fake, i) for fake in (False, True))
+        x = torch.cat([data.x(index, fake, device) for fake, index in enumerate(draws)])
+        optimizer.param_groups[0]["lr"] = config.lr * (1 + np.cos(np.pi * i / config.steps)) / 2
+        loss = binary_cross_entropy_with_logits(detector(random_flip(x, seed, "detector-flip", i)), label)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.detach()}
+
+    about = asdict(config) | {"size": data.clean[0].size}
+    state = {"detector": detector, "optimizer": optimizer}
+    history = run_training(step, state, steps=config.steps, checkpoint=checkpoint, about=about, what=config.detector)
+    return detector, history
+
+
+def score_table(detect: Detect, photos: FaceSet, fakes: FaceSet, device: torch.device | str = "cpu") -> pd.DataFrame:
+    """Scores of a test set: a row per image with image_id, source_id, fake (0 or 1) and score (P(fake))."""
+    tables = []
+    for fake, faces in enumerate((photos, fakes)):
+        source = faces.table["source_id" if fake else "image_id"]
+        scores = score(detect, faces, device).numpy()
+        tables.append(pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": fake, "score": scores}))
+    return pd.concat(tables, ignore_index=True)

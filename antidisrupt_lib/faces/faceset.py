@@ -1,0 +1,131 @@
+"""FaceSet: the one format in which images travel from stage to stage.
+
+A FaceSet is a folder:
+    images.npy      uint8, N x H x W x 3, opened as a memory map: decoded once, never again in a training loop
+    faces.parquet   one row per image: image_id, the attributes (0 or 1), identity, and whatever a stage adds
+    axes.json       what was done to the images so far, e.g. {"faces": "drawn", "attack": "pgd"}: the axes of the results
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Images with their table. `images` is uint8 N x H x W x 3; `table` has a row per image; `axes` its history."""
+
+    images: np.ndarray
+    table: pd.DataFrame
+    axes: dict
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "FaceSet":
+        """Open the FaceSet in `folder`.
+
+        Raises:
+            FileNotFoundError: there is none; the text names the notebook that makes it.
+            ValueError: its parts disagree.
+        """
+        folder = Path(folder)
+        if not (folder / "images.npy").is_file():
+            raise FileNotFoundError(missing(folder))
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        table = pd.read_parquet(folder / "faces.parquet")
+        if len(images) != len(table):
+            raise ValueError(f"{folder} holds {len(images)} images but {len(table)} rows. Make it anew.")
+        return cls(images, table, json.loads((folder / "axes.json").read_text()))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def size(self) -> int:
+        """Side length of the images in pixels."""
+        return self.images.shape[1]
+
+    @property
+    def image_ids(self) -> list[str]:
+        return self.table["image_id"].tolist()
+
+    def x(self, index: slice | Sequence[int] | Tensor = slice(None), device: torch.device | str = "cpu") -> Tensor:
+        """The images of `index` as float32 NCHW in [0, 1]."""
+        index = index.numpy() if isinstance(index, Tensor) else index
+        picked = torch.from_numpy(np.array(self.images[index])).to(device)
+        return picked.permute(0, 3, 1, 2).float().div(255)
+
+    def labels(self, names: Sequence[str]) -> Tensor:
+        """The attributes `names` as float32 N x len(names), 0 or 1."""
+        unknown = [name for name in names if name not in self.table]
+        if unknown:
+            raise ValueError(
+                f"These faces have no attribute {unknown[0]!r}. They have: {', '.join(self.table.columns)}."
+            )
+        return torch.from_numpy(self.table[list(names)].to_numpy(np.float32, copy=True))
+
+    def rows(self, index: Sequence[int] | np.ndarray) -> "FaceSet":
+        """The FaceSet of these rows, in this order."""
+        index = np.asarray(index)
+        return FaceSet(self.images[index], self.table.iloc[index].reset_index(drop=True), self.axes)
+
+    def first(self, count: int | None) -> "FaceSet":
+        """The first `count` images (all, if None), still a view of the file."""
+        return self if count is None else FaceSet(self.images[:count], self.table.iloc[:count], self.axes)
+
+    def batches(self, batch_size: int) -> Iterator[tuple[slice, Tensor]]:
+        """(slice, images as float32 NCHW in [0, 1]) from first to last."""
+        for start in range(0, len(self), batch_size):
+            chosen = slice(start, min(start + batch_size, len(self)))
+            yield chosen, self.x(chosen)
+
+
+def write_faceset(
+    folder: Path | str, images: Iterable[np.ndarray], table: pd.DataFrame, axes: dict, *, size: int
+) -> FaceSet:
+    """Write a FaceSet, batch by batch, and open it. An older one at the same place is replaced when this is complete.
+
+    Args:
+        images: uint8 batches of n x size x size x 3 that add up to the rows of `table`.
+
+    Raises:
+        ValueError: more or fewer images than rows; nothing is left behind.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        store = np.lib.format.open_memmap(temporary / "images.npy", "w+", np.uint8, (len(table), size, size, 3))
+        done = 0
+        for batch in images:
+            store[done : done + len(batch)] = batch
+            done += len(batch)
+        if done != len(table):
+            raise ValueError(f"{done} images were made for the {len(table)} rows of {folder}.")
+        store.flush()
+        table.reset_index(drop=True).to_parquet(temporary / "faces.parquet")
+        (temporary / "axes.json").write_text(json.dumps(axes))
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return FaceSet.open(folder)
+
+
+def to_uint8(x: Tensor) -> np.ndarray:
+    """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level."""
+    return x.detach().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def missing(path: Path | str) -> str:
+    """The error text for an input that isn't there: which notebook makes it, if its path tells."""
+    stage = next((part for part in Path(path).parts if part[:2].isdigit() and part[2:3] == "_"), None)
+    hint = f"Run notebooks/{stage}.ipynb first, or give another path." if stage else "Check the path."
+    return f"There is nothing at {path}. {hint}"

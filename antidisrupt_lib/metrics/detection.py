@@ -1,0 +1,132 @@
+"""Measures of a detector from its scores, in which reals and fakes weigh equally (protocol 4.6 and 4.7).
+
+A scores table has a row per test image: `source_id` (the photo it is or was made of), `fake` (0 or 1), `score` (P(fake)).
+C holds five fakes per photo; so that accuracy doesn't hang on that ratio, each class has half of the weight.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from antidisrupt_lib.metrics.intervals import draw_counts, percentile_interval
+from antidisrupt_lib.metrics.results import result
+from antidisrupt_lib.seeding import numpy_generator
+
+ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
+MEASURES = ("accuracy", "auc", "recall_real", "recall_fake")
+DRAWS = 300
+
+
+def class_weights(fake: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights scaled so that each class sums to 1/2."""
+    sums = np.array([weights[fake == 0].sum(), weights[fake == 1].sum()])
+    return weights / (2 * sums[fake])
+
+
+def detection_measures(scores: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5) -> dict[str, float]:
+    """Accuracy, AUC, and the recall of each class; an image is called fake where P(fake) >= threshold.
+
+    Args:
+        weights: how often each row counts, for a bootstrap; once each, if None.
+    """
+    fake, score = scores["fake"].to_numpy(), scores["score"].to_numpy()
+    weights = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
+    called = score >= threshold
+    recall_real = 2 * weights[(fake == 0) & ~called].sum()
+    recall_fake = 2 * weights[(fake == 1) & called].sum()
+    return {
+        "accuracy": (recall_real + recall_fake) / 2,
+        "auc": roc_auc_score(fake, score, sample_weight=weights),
+        "recall_real": recall_real,
+        "recall_fake": recall_fake,
+    }
+
+
+def drop(clean: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """Accuracy lost against the detector trained on clean photos, as a share (x 100: percentage points)."""
+    return clean - arm
+
+
+def recovery(clean: np.ndarray, poisoned: np.ndarray, purified: np.ndarray) -> np.ndarray:
+    """(purified - poisoned) / (clean - poisoned): 0 where purification brought nothing back, 1 where all (protocol 4.7)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (purified - poisoned) / (clean - poisoned)
+
+
+def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
+    """All scores tables below some stages' folders, with empty axes as "".
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    paths = sorted(path for folder in folders for path in Path(folder).glob("*/scores.parquet"))
+    if not paths:
+        raise FileNotFoundError("None of the tables holds detector scores. Run notebooks/07_train_detectors.ipynb first.")
+    scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    for axis in ARM_AXES:
+        scores[axis] = scores.get(axis, pd.Series("", scores.index)).fillna("")
+    return scores.drop_duplicates([*ARM_AXES, "seed", "image_id"])
+
+
+def detector_results(scores: pd.DataFrame) -> list[dict]:
+    """Results rows of all detectors: measures per seed, then means over seeds with drop and recovery.
+
+    Every arm is measured on the same bootstrap draws of the photos, so that differences are paired.
+    """
+    counts = draw_counts(scores["source_id"].nunique(), DRAWS)
+    sampled, rows = {}, []
+    for arm, table in scores.groupby(ARM_AXES, sort=False):
+        seeds = {seed: _bootstrap(one, counts) for seed, one in table.groupby("seed")}
+        n = len(table) // len(seeds)
+        for seed, values in seeds.items():
+            rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)) | {"seed": seed}, values, n)
+        sampled[arm] = _over_seeds(seeds)
+        rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)), sampled[arm], n)
+    return rows + _comparison_rows(sampled, len(counts[0]))
+
+
+def _bootstrap(scores: pd.DataFrame, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Each measure's value, then its bootstrap values: arrays of 1 + draws."""
+    photo = scores["source_id"].astype("category").cat.codes.to_numpy()
+    weights = [np.ones(len(scores)), *counts[:, photo].astype(float)]
+    values = [detection_measures(scores, w) for w in weights]
+    return {name: np.array([value[name] for value in values]) for name in MEASURES}
+
+
+def _over_seeds(seeds: dict[int, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Means over seeds; in each bootstrap draw the seeds are drawn with replacement too."""
+    drawn = numpy_generator("bootstrap-seeds").integers(len(seeds), size=(len(seeds), DRAWS))
+    means = {}
+    for name in MEASURES:
+        values = np.stack([measures[name] for measures in seeds.values()])
+        means[name] = np.append(values[:, 0].mean(), np.take_along_axis(values[:, 1:], drawn, 0).mean(0))
+    return means
+
+
+def _measure_rows(axes: dict, values: dict[str, np.ndarray], n: int) -> list[dict]:
+    return [_row(axes, name, value, n, "share, classes weigh equally") for name, value in values.items()]
+
+
+def _row(axes: dict, name: str, values: np.ndarray, n: int, unit: str) -> dict:
+    axes = {"stage": "detect"} | {axis: value for axis, value in axes.items() if value != ""}
+    return result(axes, name, values[0], *percentile_interval(values[1:]), n=n, unit=unit)
+
+
+def _comparison_rows(sampled: dict[tuple, dict[str, np.ndarray]], n: int) -> list[dict]:
+    """Drop of every arm against the clean one, and recovery of the purified arms."""
+    arms = [(dict(zip(ARM_AXES, key, strict=True)), values["accuracy"]) for key, values in sampled.items()]
+    rows = []
+    for axes, accuracy in arms:
+        peers = [(a, v) for a, v in arms if (a["faces"], a["detector"]) == (axes["faces"], axes["detector"])]
+        clean = next((v for a, v in peers if a["arm"] == "clean"), None)
+        if clean is None or axes["arm"] == "clean":
+            continue
+        rows.append(_row(axes, "drop", drop(clean, accuracy), n, "share of accuracy, against clean"))
+        same = [v for a, v in peers if a["arm"] == "poisoned" and a["attack"] == axes["attack"]
+                and a["poison_ratio"] == axes["poison_ratio"]]
+        if axes["arm"] != "poisoned" and same:
+            rows.append(_row(axes, "recovery", recovery(clean, same[0], accuracy), n, "share of the drop"))
+    return rows

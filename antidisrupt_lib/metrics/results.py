@@ -1,0 +1,58 @@
+"""The results table: tidy, one measured number a row. Every table and figure of the study is made from it alone."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from antidisrupt_lib.metrics.intervals import mean_interval
+
+AXES = ("stage", "faces", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
+COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit")
+
+
+def result(axes: dict, metric: str, value: float, low: float, high: float, n: int, unit: str) -> dict:
+    """One row. `n` is the number of measured images; `low` and `high` bound the 95 % interval, NaN where there is none.
+
+    Raises:
+        ValueError: an axis is not one of AXES.
+    """
+    if unknown := set(axes) - set(AXES):
+        raise ValueError(f"{sorted(unknown)} are no axes of the results. They are: {', '.join(AXES)}.")
+    numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
+    return dict.fromkeys(AXES) | axes | {"metric": metric} | numbers | {"unit": unit}
+
+
+def mean_result(axes: dict, metric: str, values: Tensor | np.ndarray, photos: Iterable[str], unit: str) -> dict:
+    """The row of a mean over images, with its bootstrap interval over photos."""
+    values = np.asarray(values, float)
+    return result(axes, metric, *mean_interval(values, np.asarray(list(photos))), n=len(values), unit=unit)
+
+
+def plain_result(axes: dict, metric: str, value: float, n: int, unit: str) -> dict:
+    """The row of a number that has no interval, such as a count or a time."""
+    return result(axes, metric, value, float("nan"), float("nan"), n, unit)
+
+
+def write_results(path: Path | str, rows: Iterable[dict] | pd.DataFrame) -> pd.DataFrame:
+    """Write rows to a CSV file and return them as a table."""
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.to_csv(path, index=False)
+    return table
+
+
+def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
+    """Join results files; axes that are empty everywhere stay in the table."""
+    tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-2]}) for path in paths]
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+
+
+def pick(results: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """Rows in which every named column has the given value (None: is empty; a list: is one of)."""
+    for column, wanted in where.items():
+        found = results[column]
+        keep = found.isna() if wanted is None else found.isin(wanted if isinstance(wanted, list | tuple) else [wanted])
+        results = results[keep]
+    return results

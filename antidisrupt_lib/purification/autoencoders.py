@@ -1,0 +1,28 @@
+"""The two denoising autoencoders of MagNet (Meng & Chen 2017) that the paper compares with (protocol 1.4).
+
+As published they read images in [-1, 1] but end in a sigmoid, so that the darker half of every image is out of their
+reach. Corrected, they read and write [0, 1].
+"""
+
+from torch import nn
+
+
+def _convs(count: int, width: int, c_in: int = 3) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for i in range(count):
+        layers += [nn.Conv2d(c_in if i == 0 else width, width, 3, padding=1), nn.Sigmoid()]
+    return layers
+
+
+def pooled_autoencoder() -> nn.Sequential:
+    """defensive-model-1: conv, average pooling, two convs, nearest upsampling, two convs; 3 channels throughout."""
+    down = [*_convs(1, 3), nn.AvgPool2d(2), *_convs(2, 3)]
+    return nn.Sequential(*down, nn.Upsample(scale_factor=2, mode="nearest"), *_convs(2, 3))
+
+
+def flat_autoencoder() -> nn.Sequential:
+    """defensive-model-2: three 3x3 convolutions of 3 channels, each with a sigmoid, no pooling."""
+    return nn.Sequential(*_convs(3, 3))
+
+
+AUTOENCODERS = {"autoencoder_1": pooled_autoencoder, "autoencoder_2": flat_autoencoder}

@@ -1,0 +1,73 @@
+"""Purifiers by name, from trained weights, and the purification of a FaceSet."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
+from antidisrupt_lib.purification.autoencoders import AUTOENCODERS
+from antidisrupt_lib.purification.purifiers import Autoencoder, DiffPure, Purifier, ReverseDiffusion
+from antidisrupt_lib.purification.unets import NETWORKS, make_network
+from antidisrupt_lib.seeding import image_generators
+from antidisrupt_lib.training import progress
+from antidisrupt_lib.weights import load_state, read_weights
+
+DIFFUSIONS = {"reverse_diffusion": ReverseDiffusion, "diffpure": DiffPure}
+NAMES = ("reverse_diffusion", "reverse_diffusion_20", "diffpure", "diffpure_10", *AUTOENCODERS)
+
+
+def load_denoiser(path: Path | str) -> nn.Module:
+    """An epsilon network from safetensors, by the architecture on its card."""
+    state, about = read_weights(path)
+    if about.get("network") not in NETWORKS:
+        raise ValueError(f"{path} holds no epsilon network (its card says {about.get('network')!r}).")
+    network = make_network(about["network"], about["architecture"])
+    load_state(network, state, path)
+    return network.eval().requires_grad_(False)
+
+
+def load_purifier(name: str, folder: Path | str, device: torch.device | str = "cpu") -> Purifier:
+    """The purifier called `name`, with the weights in `folder` (made by notebook 03).
+
+    Args:
+        name: `reverse_diffusion` (start 10) or `diffpure` (start 300), either with another start as `_20`;
+            `autoencoder_1` or `autoencoder_2`, either with `_as_published`.
+
+    Raises:
+        ValueError: there is no such purifier.
+    """
+    folder = Path(folder)
+    if diffusion := re.fullmatch(r"(reverse_diffusion|diffpure)(?:_(\d+))?", name):
+        network = load_denoiser(folder / "denoiser.safetensors").to(device)
+        start = {"start": int(diffusion[2])} if diffusion[2] else {}
+        return DIFFUSIONS[diffusion[1]](network, **start)
+    base = name.removesuffix("_as_published")
+    if base not in AUTOENCODERS:
+        raise ValueError(f"There is no purifier {name!r}. Choose one such as {', '.join(NAMES)}.")
+    network = AUTOENCODERS[base]()
+    path = folder / f"{name}.safetensors"
+    load_state(network, read_weights(path)[0], path)
+    return Autoencoder(network.to(device).eval().requires_grad_(False), as_published=name != base)
+
+
+def write_purified(
+    folder: Path | str, photos: FaceSet, purifier: Purifier, name: str, *, seed: int,
+    device: torch.device | str = "cpu", batch_size: int = 32,
+) -> tuple[FaceSet, float]:  # fmt: skip
+    """Purify every photo and write the result as a FaceSet; returns it with the seconds that one image took."""
+    seconds = []
+
+    def made() -> Iterator[np.ndarray]:
+        for chosen, x in progress(photos.batches(batch_size), name, total=-(-len(photos) // batch_size)):
+            start = time.perf_counter()
+            y = to_uint8(purifier(x.to(device), image_generators(seed, name, photos.image_ids[chosen])))
+            seconds.append(time.perf_counter() - start)
+            yield y
+
+    purified = write_faceset(folder, made(), photos.table, photos.axes | {"purifier": name}, size=photos.size)
+    return purified, sum(seconds) / len(photos)

@@ -1,0 +1,178 @@
+"""The report: one self-contained page made from what stands in the nodes' folders.
+
+A node may leave figures/NAME.png and tables/NAME.csv, each with its caption beside it in NAME.txt. The notebook
+09_figures goes first, with the plain lines of its headline.md at the top; the other stages follow in order, then the
+provenance of all. Each caption names the notebook and the commit that made what it describes.
+"""
+
+import base64
+import csv
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from antidisrupt_lib.study.graph import Node, Study
+from antidisrupt_lib.study.progress import duration
+from antidisrupt_lib.study.runner import Outcome, replace_folder
+
+SHOWN = 3  # variants of a stage whose figures and tables are shown; the others are a link away
+HIGHLIGHTS = "09_figures"
+RESULTS = "08_evaluate"
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure (`image`, a data URI) or a table (`rows`, the first its header), with its caption."""
+
+    caption: str
+    source: "Source"
+    image: str = ""
+    rows: tuple[list[str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a result comes from, in a reader's words. `link` leads to the executed notebook, if it was kept."""
+
+    node: str
+    variant: str
+    link: str
+    commit: str
+    key: str
+    wall: str
+    memory: str
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stage: exhibits of its first variants, and all its variants."""
+
+    stage: str
+    exhibits: list[Exhibit]
+    sources: list[Source]
+
+
+def write_report(study: Study, outcome: Outcome, command: str) -> Path:
+    """Write outputs/<study>/report/ and copy the results table beside it, unless they already show this outcome.
+
+    Args:
+        command: the command line that makes the results again.
+
+    Returns:
+        The path of index.html.
+    """
+    index = study.folder / "report" / "index.html"
+    fingerprint = _fingerprint(outcome, command)
+    if index.exists() and fingerprint in index.read_text(encoding="utf-8"):
+        return index
+    draft = study.folder / ".partial" / "report"
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "notebooks").mkdir(parents=True)
+    standing = [study.nodes[node] for node in study.nodes if node in outcome.done]
+    for node in standing:
+        _copy(study.result(node.id) / "notebook.html", draft / "notebooks" / f"{node.id}.html")
+    (draft / "index.html").write_text(_render(study, outcome, standing, command, fingerprint), encoding="utf-8")
+    replace_folder(draft, index.parent)
+    _copy(study.folder / RESULTS / "results.csv", study.folder / "results.csv")
+    return index
+
+
+def _render(study: Study, outcome: Outcome, standing: list[Node], command: str, fingerprint: str) -> str:
+    sections = [_section(study, outcome, stage, standing) for stage in study.stages]
+    highlights = {node.stage for node in standing if node.notebook.path.stem == HIGHLIGHTS}
+    first = [node for node in standing if node.stage in highlights]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        study=study.name,
+        fingerprint=fingerprint,
+        command=command,
+        headline=[line for node in first for line in _lines(study.result(node.id) / "headline.md")],
+        highlights=[section for section in sections if section.stage in highlights],
+        sections=[section for section in sections if section.sources and section.stage not in highlights],
+        sources=[source for section in sections for source in section.sources],
+        missing=outcome.failed | outcome.left,
+        total=duration(sum(manifest["wall_seconds"] for manifest in outcome.done.values())),
+        versions=_versions(outcome),
+        has_results=(study.folder / RESULTS / "results.csv").exists(),
+    )
+
+
+def _section(study: Study, outcome: Outcome, stage: str, standing: list[Node]) -> Section:
+    nodes = [node for node in standing if node.stage == stage]
+    sources = {node.id: _source(study, node, outcome.done[node.id]) for node in nodes}
+    exhibits = [_exhibits(study.result(node.id), sources[node.id]) for node in nodes]
+    shown = [some for some in exhibits if some][:SHOWN]
+    return Section(stage, [exhibit for some in shown for exhibit in some], list(sources.values()))
+
+
+def _source(study: Study, node: Node, manifest: dict) -> Source:
+    git, device = manifest["git"], manifest["device"]
+    kept = (study.result(node.id) / "notebook.html").exists()
+    return Source(
+        node=node.id,
+        variant=", ".join(f"{axis} {value}" for axis, value in node.variant.items()),
+        link=quote(f"notebooks/{node.id}.html") if kept else "",
+        commit=(git["commit"] or "no commit")[:9] + (" with changes" if git["dirty"] else ""),
+        key=manifest["key"][:8],
+        wall=duration(manifest["wall_seconds"]),
+        memory=f"{manifest['peak_memory_mib']:.0f} MiB",
+        device=", ".join([f"{device['cpu']}, {device['cores']} cores", *device["gpus"]]),
+        threads=manifest["threads"],
+    )
+
+
+def _exhibits(folder: Path, source: Source) -> list[Exhibit]:
+    figures = [Exhibit(_caption(path), source, image=_data_uri(path)) for path in sorted(folder.glob("figures/*.png"))]
+    tables = [Exhibit(_caption(path), source, rows=_rows(path)) for path in sorted(folder.glob("tables/*.csv"))]
+    return figures + tables
+
+
+def _caption(path: Path) -> str:
+    return " ".join(_lines(path.with_suffix(".txt"))) or path.stem.replace("_", " ")
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of an optional text file that say something."""
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()] if path.exists() else []
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _rows(path: Path) -> tuple[list[str], ...]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return tuple(csv.reader(file))
+
+
+def _versions(outcome: Outcome) -> list[str]:
+    """'torch 2.15.0'; a package that changed between nodes stands with each of its versions."""
+    pairs = [pair for manifest in outcome.done.values() for pair in manifest["versions"].items()]
+    return [f"{name} {version}" for name, version in dict.fromkeys(pairs)]
+
+
+def _fingerprint(outcome: Outcome, command: str) -> str:
+    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    shown = json.dumps([outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True)
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, if it is there, whole or not at all."""
+    if source.exists():
+        temporary = target.with_name(f".{target.name}")
+        shutil.copyfile(source, temporary)
+        temporary.replace(target)

@@ -1,0 +1,125 @@
+"""The one training loop: progress with an ETA, checkpoints, and a resume that ends at the same weights."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from antidisrupt_lib.seeding import generator
+from antidisrupt_lib.weights import atomic_path
+
+T = TypeVar("T")
+
+
+def device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def use_threads() -> int:
+    """Take the number of CPU threads from ANTIDISRUPT_THREADS (the study sets it), and return what is in force."""
+    if threads := os.environ.get("ANTIDISRUPT_THREADS"):
+        torch.set_num_threads(int(threads))
+    return torch.get_num_threads()
+
+
+def progress(items: Iterable[T], what: str, total: int, done: int = 0) -> Iterator[T]:
+    """Yield `items` under a progress bar; also report to the file named by ANTIDISRUPT_PROGRESS, where a study reads."""
+    report, start, reported = os.environ.get("ANTIDISRUPT_PROGRESS"), time.monotonic(), 0.0
+    bar = tqdm(items, desc=what, total=total, initial=done, mininterval=5, ascii=True, ncols=100)
+    for here, item in enumerate(bar, 1):
+        yield item
+        now = time.monotonic()
+        if report and now - reported > 2:
+            reported, left = now, (total - done - here) * (now - start) / here
+            with atomic_path(report) as temporary:
+                temporary.write_text(
+                    json.dumps({"what": what, "done": done + here, "total": total, "seconds_left": left})
+                )
+
+
+def run_training(
+    step: Callable[[int], dict[str, Tensor]],
+    state: dict[str, nn.Module | torch.optim.Optimizer],
+    *,
+    steps: int,
+    checkpoint: Path | str,
+    about: dict,
+    what: str,
+    save_every: int = 500,
+    on_save: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Call `step(i)` for i = 0 .. steps - 1, from the checkpoint if there is one.
+
+    All randomness of a step must come from generators keyed by its number i, and all its memory must be in `state`:
+    then a run that is stopped and resumed ends at the same weights as one that never stopped.
+
+    Args:
+        step: one optimisation step; returns its losses by name, as scalar tensors.
+        state: what the step changes: networks and optimisers.
+        checkpoint: file to write and resume from; remove it with `clear_checkpoint` once the weights are saved.
+        about: hyperparameters; a checkpoint made with others is refused.
+        on_save: called with the number of steps done after each checkpoint, e.g. to draw samples.
+
+    Returns:
+        The losses, a row per recorded step (about 200 in all).
+
+    Raises:
+        ValueError: the checkpoint belongs to other hyperparameters.
+    """
+    first, history = _resume(state, Path(checkpoint), about)
+    every = max(1, steps // 200)
+    for i in progress(range(first, steps), what, total=steps, done=first):
+        losses = step(i)
+        if i % every == 0 or i == steps - 1:
+            history.append({"step": i} | {name: float(loss) for name, loss in losses.items()})
+        if (i + 1) % save_every == 0 or i == steps - 1:
+            _save_checkpoint(state, Path(checkpoint), about, i + 1, history)
+            if on_save:
+                on_save(i + 1)
+    return pd.DataFrame(history)
+
+
+def clear_checkpoint(checkpoint: Path | str) -> None:
+    """Remove a checkpoint that is no longer needed, its weights being saved."""
+    Path(checkpoint).unlink(missing_ok=True)
+
+
+def _save_checkpoint(state: dict, path: Path, about: dict, done: int, history: list[dict]) -> None:
+    content = {name: part.state_dict() for name, part in state.items()}
+    with atomic_path(path) as temporary:
+        torch.save(
+            {"state": content, "about": json.dumps(about, sort_keys=True), "done": done, "history": history}, temporary
+        )
+
+
+def _resume(state: dict, path: Path, about: dict) -> tuple[int, list[dict]]:
+    if not path.exists():
+        return 0, []
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if saved["about"] != json.dumps(about, sort_keys=True):
+        raise ValueError(
+            f"The checkpoint {path} was made with other hyperparameters ({saved['about']}) than these ({about}). "
+            "Delete it to start anew, or go back to its hyperparameters to resume."
+        )
+    for name, part in state.items():
+        part.load_state_dict(saved["state"][name])
+    return saved["done"], saved["history"]
+
+
+def draw_batch(count: int, batch_size: int, *key: object) -> Tensor:
+    """Indices of a training batch out of `count`, drawn with replacement by the generator of `key`."""
+    return torch.randint(count, (batch_size,), generator=generator(*key))
+
+
+def random_flip(x: Tensor, *key: object) -> Tensor:
+    """Mirror each image of the batch with probability 1/2."""
+    flip = torch.rand(len(x), generator=generator(*key)).to(x.device) < 0.5
+    return torch.where(flip[:, None, None, None], x.flip(-1), x)

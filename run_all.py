@@ -1,0 +1,105 @@
+"""Run a study from one command, skip what is done, and say where the report is.
+
+python run_all.py                                       # params/quick.yaml on drawn faces
+python run_all.py params/paper.yaml --faces /data/celeba
+python run_all.py --list                                # what would run, and why
+"""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from antidisrupt_lib.study.graph import Study, load_study
+from antidisrupt_lib.study.manifest import gpu_names
+from antidisrupt_lib.study.params import require_known
+from antidisrupt_lib.study.progress import duration
+from antidisrupt_lib.study.report import write_report
+from antidisrupt_lib.study.runner import Outcome, choose_stages, lock, plan, run
+
+HERE = Path(__file__).resolve().parent
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
+    args, start = parse(argv), time.monotonic()
+    try:
+        study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, assignments=assignments(args))
+        chosen = choose_stages(study, args.only, args.until)
+        forced = forced_stages(study, args.force, chosen)
+        steps = plan(study, chosen, forced)
+        if args.list:
+            print("\n".join(f"{step.verdict:5} {step.node:60} {step.why}" for step in steps))
+            return 0
+        lock(study)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        with ThreadPoolExecutor(args.jobs) as executor:  # each thread waits for a process of its own
+            outcome = run(study, executor=executor, jobs=args.jobs, chosen=chosen, forced=forced)
+    except KeyboardInterrupt:
+        print("\nStopped. What is done is kept: the same command goes on from here.", file=sys.stderr)
+        return 130
+    report = write_report(study, outcome, command(args))
+    conclude(outcome, chosen, study, time.monotonic() - start)
+    print(f"Report: {report}")
+    return 1 if outcome.failed else 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("params", nargs="?", type=Path, default=HERE / "params/quick.yaml", help="the study's file (default: quick)")
+    add("--faces", type=Path, metavar="DIR", help="a folder of real faces for stage 01_split")
+    add("--only", nargs="+", default=[], metavar="STAGE", help="run only these stages")
+    add("--until", metavar="STAGE", help="run this stage and all that it needs")
+    add("--force", nargs="*", metavar="STAGE", help="run these stages (or all) although their results stand")
+    add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
+    add("--list", action="store_true", help="say what would run and why, and run nothing")
+    add("--jobs", type=int, help="nodes at once (default: one per core, 1 with a GPU)")
+    add("--outputs", type=Path, default=HERE / "outputs", metavar="DIR", help="where results go (default: outputs)")
+    add("--notebooks", type=Path, default=HERE / "notebooks", metavar="DIR", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    args.jobs = args.jobs or (1 if gpu_names() else os.cpu_count())
+    return args
+
+
+def assignments(args: argparse.Namespace) -> list[str]:
+    """What --set and --faces change in the study file."""
+    if args.faces is None:
+        return args.set
+    if not args.faces.is_dir() or not any(args.faces.iterdir()):
+        raise ValueError(f"--faces {args.faces}: that is no folder with files in it. Unzip the faces there first.")
+    return [*args.set, f"01_split.faces={str(args.faces.resolve())!r}"]
+
+
+def forced_stages(study: Study, names: list[str] | None, chosen: set[str]) -> set[str]:
+    """The stages of --force; without names, all that are chosen."""
+    require_known(names or [], sorted(chosen), "--force", "stage in this run")
+    return set() if names is None else set(names) or chosen
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command line that makes all of this study's results again."""
+    changes = [word for change in args.set for word in ("--set", change)]
+    faces = ["--faces", str(args.faces)] if args.faces else []
+    return shlex.join(["python", "run_all.py", os.path.relpath(args.params, HERE), *faces, *changes])
+
+
+def conclude(outcome: Outcome, chosen: set[str], study: Study, seconds: float) -> None:
+    """Say what came of the run."""
+    for node, why in outcome.left.items():
+        if study.nodes[node].stage in chosen:
+            print(f"{node} was not run: it {why}")
+    if outcome.failed:
+        print(f"{len(outcome.failed)} failed: {', '.join(outcome.failed)}")
+    made = f"{len(outcome.ran)} made" if outcome.ran or outcome.failed else "nothing to do"
+    print(f"{made}: {len(outcome.done)} results stand ({duration(seconds)})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
