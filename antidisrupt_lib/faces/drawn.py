@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-ATTRIBUTES = tuple(
-    ["Bald", "Bangs", "Black_Hair", "Blond_Hair", "Brown_Hair", "Eyeglasses", "Gray_Hair", "Male", "No_Beard", "Pale_Skin", "Smiling", "Young"]
-)
-HAIR = {"Black_Hair": (25, 20, 20), "Brown_Hair": (110, 65, 30), "Blond_Hair": (225, 190, 100)}
-GRAY_HAIR = (165, 165, 170)
-SKINS = np.array([(238, 198, 168), (224, 172, 136), (190, 136, 100), (140, 94, 68)], float)
-PALE_SKIN = (246, 220, 206)
+HAIR = {
+    "Black_Hair": (25, 20, 20),
+    "Brown_Hair": (110, 65, 30),
+    "Blond_Hair": (225, 190, 100),
+    "Gray_Hair": (165, 165, 170),
+}
+SKINS = ((232, 192, 162), (224, 172, 136), (205, 154, 118), (190, 136, 100), (165, 114, 82), (140, 94, 68))
+PALE_SKIN = (239, 212, 198)
 IRISES = ((70, 45, 30), (95, 70, 40), (70, 105, 75), (75, 115, 160), (110, 120, 130))
 SHAPES = {  # trait: the range of men, of women
     "hair_length": ((-8, 0), (62, 108)),  # y where the hair ends
@@ -87,7 +88,6 @@ class Look:
     scale: float
     yaw: float
     smile: float
-    smiling: bool
     glasses: bool
     clothes: Colour
     background: tuple[Colour, Colour, Colour, Colour]
@@ -100,20 +100,19 @@ class Look:
         return self.scale * np.exp(1j * self.angle)
 
     def attributes(self) -> dict[str, bool]:
-        """The values of ATTRIBUTES that this shot shows."""
+        """What this shot shows, under CelebA's names and in their order."""
         p = self.person
         shown = {"Bald": False, "Bangs": p.bangs, "Eyeglasses": self.glasses, "Male": p.male, "No_Beard": not p.beard}
-        shown |= {"Pale_Skin": p.pale, "Smiling": self.smiling, "Young": p.young}
-        shown |= {name: name == p.hair for name in (*HAIR, "Gray_Hair")}
-        return {name: shown[name] for name in ATTRIBUTES}
+        shown |= {"Pale_Skin": p.pale, "Smiling": self.smile > 0.5, "Young": p.young}
+        return dict(sorted((shown | {name: name == p.hair for name in HAIR}).items()))
 
 
 def sample_person(seed: int, identity: int) -> Person:
     """The traits of one identity (1, 2, ...), from (seed, identity) alone."""
     rng = np.random.default_rng([seed, identity, 0])
     male, young, pale = bool(rng.random() < 0.5), bool(rng.random() < 0.5), bool(rng.random() < 0.12)
-    hair = "Gray_Hair" if rng.random() < 0.1 and not young else list(HAIR)[rng.integers(len(HAIR))]
-    skin = np.array(PALE_SKIN) if pale else _between(SKINS, rng.random())
+    hair = list(HAIR)[3 if rng.random() < 0.1 and not young else rng.integers(3)]
+    skin = np.array(PALE_SKIN if pale else SKINS[rng.integers(len(SKINS))])
     if not young:
         skin = 0.72 * skin + 0.28 * skin.mean() * np.array([1.0, 0.97, 0.94])
     lips = skin * (0.84, 0.70, 0.70) if male else 0.3 * skin + 0.7 * np.array([rng.uniform(175, 215), 35, 60])
@@ -124,8 +123,8 @@ def sample_person(seed: int, identity: int) -> Person:
         bangs=bool(rng.random() < (0.12 if male else 0.25)),
         beard=bool(male and rng.random() < 0.25),
         pale=pale,
-        hair_colour=_jitter(rng, HAIR.get(hair, GRAY_HAIR), 7),
-        skin=_jitter(rng, skin, 4),
+        hair_colour=_jitter(rng, HAIR[hair], 7),
+        skin=_jitter(rng, skin, 6),
         iris=_jitter(rng, IRISES[rng.integers(len(IRISES))], 8),
         lips=_colour(lips),
         parting=rng.uniform(-8, 8),
@@ -138,15 +137,13 @@ def sample_look(seed: int, identity: int, shot: int) -> Look:
     rng = np.random.default_rng([seed, identity, 1 + shot])  # 0 is the person's own stream
     first, last = rng.uniform(60, 215, (2, 3))
     corners = (first, 0.5 * (first + last) + rng.uniform(-25, 25, 3), 0.5 * (first + last), last)
-    smiling = bool(rng.random() < 0.5)
     return Look(
         person=sample_person(seed, identity),
         shift=complex(rng.uniform(-3, 3), rng.uniform(-3, 3)),
         angle=rng.uniform(-0.08, 0.08),
         scale=rng.uniform(0.96, 1.04),
         yaw=rng.uniform(-5, 5),
-        smile=rng.uniform(0.8, 1.2) if smiling else rng.uniform(-0.25, 0.1),
-        smiling=smiling,
+        smile=rng.uniform(0.8, 1.2) if rng.random() < 0.5 else rng.uniform(-0.25, 0.1),
         glasses=bool(rng.random() < 0.15),
         clothes=_colour(rng.uniform(30, 230, 3)),
         background=tuple(_colour(c) for c in corners),
@@ -166,9 +163,6 @@ def draw(look: Look) -> Image.Image:
     for layer in (_body, _head, _age, _eyes, _nose, _mouth, _beard, _hair, _brows, _glasses):
         layer(pen, look, look.person)
     return _lit(canvas.reduce(OVERSAMPLE), look)
-
-
-# --- drawing in face coordinates ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -216,16 +210,9 @@ def _jitter(rng: np.random.Generator, colour, spread: float) -> Colour:
     return _colour(np.asarray(colour) + rng.uniform(-spread, spread) + 0.4 * rng.uniform(-spread, spread, 3))
 
 
-def _between(colours: np.ndarray, t: float) -> np.ndarray:
-    return np.array([np.interp(t * (len(colours) - 1), range(len(colours)), channel) for channel in colours.T])
-
-
 def _bent(wave: np.ndarray, exponent) -> np.ndarray:
     """A sine or cosine with its magnitude raised to a power: turns a circle into a superellipse."""
     return np.sign(wave) * np.abs(wave) ** exponent
-
-
-# --- the layers, back to front --------------------------------------------------------------------------------------
 
 
 def _body(pen: Pen, look: Look, p: Person) -> None:
@@ -302,7 +289,7 @@ def _mouth(pen: Pen, look: Look, p: Person) -> None:
     open_to = middle + 4.5 * smile * DOME
     bow = upper * DOME * (1 - 0.35 * np.exp(-((U / 0.2) ** 2)))
     pen.between(x, middle - bow, open_to + lower * DOME, p.lips, 1.2)
-    if look.smiling:
+    if smile > 0.5:
         pen.between(0.93 * x, middle, open_to, (245, 242, 236), 1.2)
     pen.line(x, middle, _shade(p.lips, 0.55), 1.2, 1.2)
 
@@ -354,9 +341,6 @@ def _glasses(pen: Pen, look: Look, p: Person) -> None:
     pen.line([-6, 0, 6], [-1, -3, -1], frame, 2.2)
 
 
-# --- light ----------------------------------------------------------------------------------------------------------
-
-
 def _glows(look: Look, p: Person) -> np.ndarray:
     """Soft blobs on the face: x, y, width, height, and the gain of R, G and B at the centre."""
     glows = [(look.light[0] * 22, -8 + 20 * look.light[1], 34, 46, 0.14, 0.13, 0.12)]
@@ -391,9 +375,6 @@ def _lit(image: Image.Image, look: Look) -> Image.Image:
     noise = np.frombuffer(np.random.default_rng(look.noise_seed).bytes(light.size), np.int8)
     light += noise.reshape(light.shape) * np.float32(1 / 32)
     return Image.fromarray(light.clip(0, 255).astype(np.uint8).reshape(HEIGHT, WIDTH, 3))
-
-
-# --- the folder -----------------------------------------------------------------------------------------------------
 
 
 def write_drawn_celeba(
@@ -455,17 +436,15 @@ def _name(i: int) -> str:
 
 
 def _write_tables(folder: Path, rows: list[dict[str, bool]], per_identity: int) -> None:
-    identities = [1 + i // per_identity for i in range(len(rows))]
+    names, identities = [_name(i) for i in range(len(rows))], [1 + i // per_identity for i in range(len(rows))]
     parts = {9: 1, 0: 2}  # by the identity's last digit, so that a larger count never moves a face to another part
-    values = [" ".join(f"{1 if row[name] else -1:2d}" for name in ATTRIBUTES) for row in rows]
+    values = [" ".join(f"{1 if shown else -1:2d}" for shown in row.values()) for row in rows]
     tables = {
-        "list_attr_celeba.txt": [
-            str(len(rows)),
-            " ".join(ATTRIBUTES),
-            *(f"{_name(i)} {v}" for i, v in enumerate(values)),
+        "list_attr_celeba.txt": [str(len(rows)), " ".join(rows[0]), *map(" ".join, zip(names, values, strict=True))],
+        "identity_CelebA.txt": [f"{name} {n}" for name, n in zip(names, identities, strict=True)],
+        "list_eval_partition.txt": [
+            f"{name} {parts.get(n % 10, 0)}" for name, n in zip(names, identities, strict=True)
         ],
-        "identity_CelebA.txt": [f"{_name(i)} {n}" for i, n in enumerate(identities)],
-        "list_eval_partition.txt": [f"{_name(i)} {parts.get(n % 10, 0)}" for i, n in enumerate(identities)],
     }
     for name, lines in tables.items():
         (folder / name).write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -21,14 +21,14 @@ DIFFUSIONS = {"reverse_diffusion": ReverseDiffusion, "diffpure": DiffPure}
 NAMES = ("reverse_diffusion", "reverse_diffusion_20", "diffpure", "diffpure_10", *AUTOENCODERS)
 
 
-def load_denoiser(path: Path | str) -> nn.Module:
-    """An epsilon network from safetensors, by the architecture on its card."""
+def load_denoiser(path: Path | str) -> tuple[nn.Module, int]:
+    """An epsilon network from safetensors, by the architecture on its card, and the highest step it was trained for."""
     state, about = read_weights(path)
     if about.get("network") not in NETWORKS:
         raise ValueError(f"{path} holds no epsilon network (its card says {about.get('network')!r}).")
     network = make_network(about["network"], about["architecture"])
     load_state(network, state, path)
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False), about["max_t"]
 
 
 def load_purifier(name: str, folder: Path | str, device: torch.device | str = "cpu") -> Purifier:
@@ -43,9 +43,12 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
     """
     folder = Path(folder)
     if diffusion := re.fullmatch(r"(reverse_diffusion|diffpure)(?:_(\d+))?", name):
-        network = load_denoiser(folder / "denoiser.safetensors").to(device)
+        network, max_t = load_denoiser(folder / "denoiser.safetensors")
         start = {"start": int(diffusion[2])} if diffusion[2] else {}
-        return DIFFUSIONS[diffusion[1]](network, **start)
+        purifier = DIFFUSIONS[diffusion[1]](network.to(device), **start)
+        if purifier.start > max_t:
+            raise ValueError(f"{name} starts at step {purifier.start}, but the denoiser in {folder} knows steps 1 to {max_t}.")
+        return purifier
     base = name.removesuffix("_as_published")
     if base not in AUTOENCODERS:
         raise ValueError(f"There is no purifier {name!r}. Choose one such as {', '.join(NAMES)}.")
