@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
-    args, start = parse(argv), time.monotonic()
+    args = parse(argv)
     try:
         study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, assignments=assignments(args))
         chosen = choose_stages(study, args.only, args.until)
@@ -34,10 +34,17 @@ def main(argv: list[str] | None = None) -> int:
         if args.list:
             print("\n".join(f"{step.verdict:5} {step.node:60} {step.why}" for step in steps))
             return 0
-        lock(study)
+        held = lock(study)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    with held:
+        return carry_out(study, args, chosen, forced)
+
+
+def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str]) -> int:
+    """Run the study, write its report, and return the exit status."""
+    start = time.monotonic()
     try:
         with ThreadPoolExecutor(args.jobs) as executor:  # each thread waits for a process of its own
             outcome = run(study, executor=executor, jobs=args.jobs, chosen=chosen, forced=forced)

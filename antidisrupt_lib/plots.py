@@ -208,6 +208,11 @@ def purifier_table(results: pd.DataFrame, attack: str) -> pd.DataFrame:
     return _paper_table(rows.assign(purifier=rows["purifier"].fillna("none")), ["purifier"])
 
 
+def attack_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Paper-style table of the disruptions, a row each."""
+    return _paper_table(pick(results, stage="disrupt"), ["attack"])
+
+
 def arm_table(results: pd.DataFrame) -> pd.DataFrame:
     """Paper-style table of the detectors, a row per detector and arm, means over seeds."""
     rows = pick(results, stage="detect", seed=None)

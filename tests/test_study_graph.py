@@ -7,14 +7,13 @@ import pytest
 import yaml
 
 from antidisrupt_lib.study.graph import Study, load_study
-from antidisrupt_lib.study.params import read_notebook
+from antidisrupt_lib.study.params import BY_HAND, read_notebook
 
-O = "../outputs/notebooks"
-SPLIT = f'count: int = 3\nseed = 0\nout = "{O}/01_split"'
-DISRUPT = f'photos = "{O}/01_split/B"\nattack = "pgd"\neps: float = 0.025\nseed = 0\nout = "{O}/04_disrupt"'
-PURIFY = f'photos = "{O}/04_disrupt"\npurifier = "jpeg"\nout = "{O}/05_purify"'
-FAKES = f'photos: dict[str, str] = {{"clean": "{O}/01_split/B"}}\nout = "{O}/06_fakes"'
-EVALUATE = f'tables: list[str] = ["{O}/04_disrupt"]\nlevels = [0.9]\nnote: str | None = None\nout = "{O}/08_evaluate"'
+SPLIT = f'count: int = 3\nseed = 0\nout = "{BY_HAND}01_split"'
+DISRUPT = f'photos = "{BY_HAND}01_split/B"\nattack = "pgd"\neps: float = 0.025\nseed = 0\nout = "{BY_HAND}04_disrupt"'
+PURIFY = f'photos = "{BY_HAND}04_disrupt"\npurifier = "jpeg"\nout = "{BY_HAND}05_purify"'
+FAKES = f'photos: dict[str, str] = {{"clean": "{BY_HAND}01_split/B"}}\nout = "{BY_HAND}06_fakes"'
+EVALUATE = f'tables: list[str] = ["{BY_HAND}04_disrupt"]\nlevels = [0.9]\nnote: str | None = None\nout = "{BY_HAND}08_evaluate"'
 
 
 def write_notebook(path: Path, *cells: str) -> Path:

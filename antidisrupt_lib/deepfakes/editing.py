@@ -18,7 +18,7 @@ def attribute_accuracy(classifier: AttributeClassifier, faces: FaceSet) -> pd.Da
 
 @torch.no_grad()
 def edits_that_took(forge: Forger, classifier: AttributeClassifier, faces: FaceSet, batch_size: int = 32) -> Tensor:
-    """T x N booleans: does the classifier see, in the fake of translation t, the attribute value it was made to show?"""
+    """T x N booleans: does the classifier see in the fake of translation t the attribute that it was made to show?"""
     device, c = next(classifier.parameters()).device, faces.labels(ATTRIBUTES)
     verdicts = []
     for chosen, x in faces.batches(batch_size):

@@ -4,9 +4,9 @@
     g_k     = grad of objective at x_k;  with momentum: m_k = mu m_(k-1) + g_k / |g_k|_1
     x_(k+1) = project(x_k + step sign(g_k))      onto {|x' - x| <= eps} and [0, 1]
 
-All share one signature, attack(x, objective, *, eps, step, steps, generators) -> x_adv, with x and x_adv float32 NCHW in
-[0, 1], and eps and step in [0, 1] units (the paper's 0.05 on [-1, 1] is 0.025 here, 6.375/255). The engine knows nothing
-of networks: the objective may be a forger's or a detector's.
+All share one signature, attack(x, objective, *, eps, step, steps, generators) -> x_adv, with x and x_adv float32 NCHW
+in [0, 1], and eps and step in [0, 1] units (the paper's 0.05 on [-1, 1] is 0.025 here, 6.375/255). The engine knows
+nothing of networks: the objective may be a forger's or a detector's.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 A FaceSet is a folder:
     images.npy      uint8, N x H x W x 3, opened as a memory map: decoded once, never again in a training loop
     faces.parquet   one row per image: image_id, the attributes (0 or 1), identity, and whatever a stage adds
-    axes.json       what was done to the images so far, e.g. {"faces": "drawn", "attack": "pgd"}: the axes of the results
+    axes.json       what was done to the images so far, the axes of the results: {"faces": "drawn", "attack": "pgd"}
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a disruption or a purification did: the photos against their originals, and their deepfakes against the clean ones.
+"""What a disruption or a purification did: photos against their originals, their deepfakes against the clean ones.
 
 The forger and the extractor come in as functions, so that this room knows none of the rooms that make images.
 """

@@ -1,7 +1,7 @@
 """Measures of a detector from its scores, in which reals and fakes weigh equally (protocol 4.6 and 4.7).
 
-A scores table has a row per test image: `source_id` (the photo it is or was made of), `fake` (0 or 1), `score` (P(fake)).
-C holds five fakes per photo; so that accuracy doesn't hang on that ratio, each class has half of the weight.
+A scores table has a row per test image: `source_id` (the photo it is or was made of), `fake` (0 or 1), and `score`,
+P(fake). C holds five fakes per photo; so that accuracy doesn't hang on that ratio, each class has half of the weight.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,9 @@ def class_weights(fake: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights / (2 * sums[fake])
 
 
-def detection_measures(scores: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5) -> dict[str, float]:
+def detection_measures(
+    scores: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5
+) -> dict[str, float]:
     """Accuracy, AUC, and the recall of each class; an image is called fake where P(fake) >= threshold.
 
     Args:
@@ -51,7 +53,7 @@ def drop(clean: np.ndarray, arm: np.ndarray) -> np.ndarray:
 
 
 def recovery(clean: np.ndarray, poisoned: np.ndarray, purified: np.ndarray) -> np.ndarray:
-    """(purified - poisoned) / (clean - poisoned): 0 where purification brought nothing back, 1 where all (protocol 4.7)."""
+    """(purified - poisoned) / (clean - poisoned): 0 if purification brought nothing back, 1 if all (protocol 4.7)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (purified - poisoned) / (clean - poisoned)
 
@@ -64,7 +66,9 @@ def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
     """
     paths = sorted(path for folder in folders for path in Path(folder).glob("*/scores.parquet"))
     if not paths:
-        raise FileNotFoundError("None of the tables holds detector scores. Run notebooks/07_train_detectors.ipynb first.")
+        raise FileNotFoundError(
+            "None of the tables holds detector scores. Run notebooks/07_train_detectors.ipynb first."
+        )
     scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
     for axis in ARM_AXES:
         scores[axis] = scores.get(axis, pd.Series("", scores.index)).fillna("")
@@ -125,8 +129,11 @@ def _comparison_rows(sampled: dict[tuple, dict[str, np.ndarray]], n: int) -> lis
         if clean is None or axes["arm"] == "clean":
             continue
         rows.append(_row(axes, "drop", drop(clean, accuracy), n, "share of accuracy, against clean"))
-        same = [v for a, v in peers if a["arm"] == "poisoned" and a["attack"] == axes["attack"]
-                and a["poison_ratio"] == axes["poison_ratio"]]
+        same = [
+            v
+            for a, v in peers
+            if a["arm"] == "poisoned" and a["attack"] == axes["attack"] and a["poison_ratio"] == axes["poison_ratio"]
+        ]
         if axes["arm"] != "poisoned" and same:
             rows.append(_row(axes, "recovery", recovery(clean, same[0], accuracy), n, "share of the drop"))
     return rows

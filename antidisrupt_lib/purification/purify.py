@@ -47,7 +47,9 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
         start = {"start": int(diffusion[2])} if diffusion[2] else {}
         purifier = DIFFUSIONS[diffusion[1]](network.to(device), **start)
         if purifier.start > max_t:
-            raise ValueError(f"{name} starts at step {purifier.start}, but the denoiser in {folder} knows steps 1 to {max_t}.")
+            raise ValueError(
+                f"{name} starts at step {purifier.start}, but the denoiser in {folder} knows steps 1 to {max_t}."
+            )
         return purifier
     base = name.removesuffix("_as_published")
     if base not in AUTOENCODERS:

@@ -166,7 +166,7 @@ def _check_grid(grid: object, values: dict, notebook: Notebook, where: str) -> d
             raise ValueError(f"{where}: the grid can't vary `{name}`, a path. Make a stage for each instead.")
         if name in values:
             raise ValueError(
-                f"{where}: `{name}` is given twice, as a value and as an axis. For one value say grid={{{name}: [...]}}."
+                f"{where}: `{name}` is given twice, as a value and as an axis. For one value: grid={{{name}: [...]}}."
             )
         if not all(map(is_file_safe, axis)) or len(set(axis)) < len(axis):
             raise ValueError(

@@ -71,18 +71,28 @@ def read_study(path: Path | str, assignments: Iterable[str] = ()) -> StudyFile:
         ValueError: its layout is wrong; the text says where.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no study file {path}. Give one of params/, or write your own.")
-    raw = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
-    require_known(raw, ("study", "threads", "common", "stages"), f"{path}, top level")
-    stages = _mapping(raw.get("stages"), f"{path}, stages")
-    stages = {name: _mapping(stage or {}, f"{path}, stage {name}") for name, stage in stages.items()}
-    common = _mapping(raw.get("common", {}), f"{path}, common")
-    study = StudyFile(raw.get("study"), raw.get("threads", 1), common, stages)
+    raw = _read_tables(path)
+    study = StudyFile(raw.get("study"), raw.get("threads", 1), raw["common"], raw["stages"])
     for assignment in assignments:
         _assign(study, assignment)
     _check_names(study, path)
     return study
+
+
+def _read_tables(path: Path) -> dict:
+    """A study file's tables, with those of its `base` file below: a stage keeps what isn't set anew."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no study file {path}. Give one of params/, or write your own.")
+    raw = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
+    require_known(raw, ("study", "base", "threads", "common", "stages"), f"{path}, top level")
+    raw["common"] = _mapping(raw.get("common", {}), f"{path}, common")
+    stages = _mapping(raw.get("stages"), f"{path}, stages")
+    raw["stages"] = {name: _mapping(stage or {}, f"{path}, stage {name}") for name, stage in stages.items()}
+    if "base" not in raw:
+        return raw
+    base = _read_tables(path.parent / str(raw.pop("base")))
+    merged = {name: base["stages"].get(name, {}) | raw["stages"].get(name, {}) for name in base["stages"] | raw["stages"]}
+    return base | raw | {"common": base["common"] | raw["common"], "stages": merged}
 
 
 def _check_names(study: StudyFile, path: Path) -> None:

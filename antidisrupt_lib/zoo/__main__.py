@@ -1,0 +1,48 @@
+"""Publish the weights of a finished zoo study: python -m antidisrupt_lib.zoo outputs/zoo"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from antidisrupt_lib.deepfakes.classifier import load_classifier
+from antidisrupt_lib.deepfakes.stargan import load_generator
+from antidisrupt_lib.purification.purify import load_denoiser
+from antidisrupt_lib.weights import ZOO, read_weights, save_weights
+
+WEIGHTS = {
+    "generator": ("02_train_deepfake", load_generator, "tables/edit_accuracy.csv"),
+    "classifier": ("02_train_deepfake", load_classifier, "tables/classifier.csv"),
+    "denoiser": ("03_train_defense", lambda path: load_denoiser(path)[0], "tables/denoiser.csv"),
+}
+
+
+def card(folder: Path, about: dict, measured: str) -> dict:
+    """What a reader must know of some weights: their data, training, commit, and what was measured on C."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return about | {
+        "data_card": "6,000 drawn faces (antidisrupt_lib.faces.drawn, seed 101), part A by identity",
+        "training": {name: value for name, value in manifest["parameters"].items() if name != "out"},
+        "commit": manifest["git"],
+        "wall_seconds": round(manifest["wall_seconds"]),
+        "measured_on_C": pd.read_csv(folder / measured).to_dict("records"),
+    }
+
+
+def publish(study: Path) -> None:
+    """Copy the study's weights into the zoo as float16, with their cards, and write the zoo's README."""
+    lines = ["# Zoo", "", "Small weights for 64 px drawn faces, made by `params/zoo.yaml`. MIT, as the code.", ""]
+    for name, (stage, load, measured) in WEIGHTS.items():
+        folder = study / stage
+        about = card(folder, read_weights(folder / f"{name}.safetensors")[1], measured)
+        save_weights(ZOO / f"{name}.safetensors", load(folder / f"{name}.safetensors"), about, dtype=torch.float16)
+        lines += [f"## {name}.safetensors", "", "```json", json.dumps(about, indent=1), "```", ""]
+    (ZOO / "README.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Usage: python -m antidisrupt_lib.zoo outputs/zoo")
+    publish(Path(sys.argv[1]))
