@@ -31,7 +31,7 @@ def use_threads() -> int:
 
 
 def progress(items: Iterable[T], what: str, total: int, done: int = 0) -> Iterator[T]:
-    """Yield `items` under a progress bar; also report to the file named by ANTIDISRUPT_PROGRESS, where a study reads."""
+    """Yield `items` under a progress bar; also report to the file ANTIDISRUPT_PROGRESS, which a study reads."""
     report, start, reported = os.environ.get("ANTIDISRUPT_PROGRESS"), time.monotonic(), 0.0
     bar = tqdm(items, desc=what, total=total, initial=done, mininterval=5, ascii=True, ncols=100)
     for here, item in enumerate(bar, 1):

@@ -72,7 +72,7 @@ def critic_losses(
 def generator_losses(
     d: Discriminator, g: Generator, x: Tensor, c: Tensor, target: Tensor, identity: bool = False
 ) -> dict[str, Tensor]:
-    """The generator's loss terms: fool D, show the target attributes, come back to x, and (`identity`) leave x alone."""
+    """The generator's loss terms: fool D, show the target attributes, come back to x, and (`identity`) keep x."""
     fake = g(x, target)
     realness, logits = d(fake)
     return {

@@ -33,8 +33,8 @@ class Comparison:
 
 @torch.no_grad()
 def compare(
-    clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs, extractor: Extractor,
-    device: torch.device | str = "cpu",
+    clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs,
+    extractor: Extractor, device: torch.device | str = "cpu",
 ) -> Comparison:  # fmt: skip
     """Compare treated photos with the clean ones, batch by batch.
 

@@ -91,7 +91,7 @@ def _read_tables(path: Path) -> dict:
     if "base" not in raw:
         return raw
     base = _read_tables(path.parent / str(raw.pop("base")))
-    merged = {name: base["stages"].get(name, {}) | raw["stages"].get(name, {}) for name in base["stages"] | raw["stages"]}
+    merged = base["stages"] | {name: base["stages"].get(name, {}) | stage for name, stage in raw["stages"].items()}
     return base | raw | {"common": base["common"] | raw["common"], "stages": merged}
 
 
