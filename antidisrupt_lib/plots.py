@@ -49,13 +49,18 @@ def strips(
 ) -> Figure:
     """A grid of faces: a labelled row per entry, each N x 3 x H x W in [0, 1], optionally with column titles."""
     count = max(len(images) for images in rows.values())
-    figure, grid = plt.subplots(len(rows), count, figsize=(1.1 * count + 1.5, 1.1 * len(rows) + 0.3), squeeze=False)
+    figure, grid = plt.subplots(
+        len(rows),
+        count,
+        figsize=(1.1 * count + (1.5 if any(map(str.strip, rows)) else 0.3), 1.1 * len(rows) + 0.3),
+        squeeze=False,
+    )
     for axes, (label, images) in zip(grid, rows.items(), strict=True):
         for ax, image in zip(axes, images, strict=True):
             ax.imshow(image.permute(1, 2, 0).clamp(0, 1).numpy(), interpolation="nearest")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-        axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        axes[0].set_ylabel(label.replace("_", " "), rotation=0, ha="right", va="center")
     for ax, text in zip(grid[0], titles or [], strict=False):
         ax.set_title(text.replace("_", " "), fontsize=8, fontweight="normal")
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
@@ -136,7 +141,7 @@ def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
             )
         ax.axvline(0.5, color="black", lw=0.8, ls=":")
         ax.set(title=arm, xlabel="P(fake)", ylabel="share" if ax is grid[0][0] else "")
-    grid[0][-1].legend(frameon=False, fontsize=8)
+    grid[0][-1].legend(frameon=False, fontsize=8, loc="upper center")
     return figure
 
 
@@ -172,14 +177,15 @@ def cost_curve(results: pd.DataFrame, attack: str, metric: str = "share_disrupte
     return figure
 
 
-def chain_strip(folder: Path | str, count: int = 5) -> Figure:
-    """Photo, disrupted, its broken edit, purified, its recovered edit, and the edit of the clean photo."""
+def chain_strip(folder: Path | str, count: int = 4) -> Figure:
+    """A row per person: photo, disrupted photo and purified photo, each with the same deepfake of it."""
     titles = {
-        "photo": "photo", "fake": "its deepfake", "disrupted": "disrupted photo", "broken": "its broken deepfake",
-        "purified": "purified photo", "recovered": "its deepfake, recovered",
+        "photo": "photo", "fake": "its deepfake", "disrupted": "disrupted", "broken": "its deepfake",
+        "purified": "purified", "recovered": "its deepfake",
     }  # fmt: skip
     kept = _examples(folder)
-    return strips({title: kept[name][:count] for name, title in titles.items()})
+    people = range(min(count, len(kept["photo"])))
+    return strips({" " * (i + 1): [kept[name][i] for name in titles] for i in people}, list(titles.values()))
 
 
 def purifier_strip(folders: Sequence[Path | str]) -> Figure:

@@ -80,6 +80,10 @@ class FaceSet:
         """The first `count` images (all, if None), still a view of the file."""
         return self if count is None else FaceSet(self.images[:count], self.table.iloc[:count], self.axes)
 
+    def spread(self, count: int) -> "FaceSet":
+        """`count` images evenly spread over the set, for pictures: neighbours are often the same person."""
+        return self.rows(np.linspace(0, len(self) - 1, count).astype(int))
+
     def batches(self, batch_size: int) -> Iterator[tuple[slice, Tensor]]:
         """(slice, images as float32 NCHW in [0, 1]) from first to last."""
         for start in range(0, len(self), batch_size):

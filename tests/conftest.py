@@ -1,0 +1,55 @@
+"""What many tests share: faces of random pixels, a tiny forger, and a machine that is left alone (no network, no display)."""
+
+import os
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger, Generator, forger
+from antidisrupt_lib.faces.faceset import FaceSet
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_study_environment(monkeypatch):
+    for name in ("ANTIDISRUPT_PROGRESS", "ANTIDISRUPT_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _faces(count: int = 12, size: int = 32, seed: int = 0, fakes_of: FaceSet | None = None) -> FaceSet:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.integers(0, 2, (count, 5)).astype(np.int8), columns=list(ATTRIBUTES))
+    table.insert(0, "image_id", [f"{i:06d}.jpg" for i in range(1, count + 1)])
+    table["identity"] = np.arange(count) // 3
+    if fakes_of is not None:
+        table["source_id"] = np.repeat(fakes_of.image_ids, count // len(fakes_of))
+        table["image_id"] = table["source_id"] + "-" + table["image_id"]
+    return FaceSet(rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8), table, {"faces": "random"})
+
+
+@pytest.fixture(scope="session")
+def make_faces() -> Callable[..., FaceSet]:
+    """`make_faces(count, size, seed, fakes_of)`: random pixels and attributes; `fakes_of` adds source ids."""
+    return _faces
+
+
+@pytest.fixture(scope="session")
+def faces() -> FaceSet:
+    return _faces()
+
+
+@pytest.fixture(scope="session")
+def forge() -> Forger:
+    """A tiny untrained StarGAN: smooth enough to attack, small enough to wait for."""
+    torch.manual_seed(0)
+    return forger(Generator(conv_dim=4, blocks=1))

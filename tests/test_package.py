@@ -1,0 +1,68 @@
+"""Promises of the package as a whole: what the README says is what is installed, run and shipped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from antidisrupt_lib.deepfakes.classifier import load_classifier
+from antidisrupt_lib.deepfakes.editing import attribute_accuracy, edits_that_took
+from antidisrupt_lib.deepfakes.stargan import forger, load_generator
+from antidisrupt_lib.faces.drawn import write_drawn_celeba
+from antidisrupt_lib.faces.readers import open_faces, write_faces
+from antidisrupt_lib.purification.purify import load_denoiser
+from antidisrupt_lib.purification.train import mean_epsilon_loss
+from antidisrupt_lib.study.graph import load_study
+from antidisrupt_lib.weights import ZOO, read_weights
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_readme_gives_the_two_commands_and_conda_does_the_same():
+    assert "pip install -e . -c constraints.txt && python run_all.py\n" in README
+    assert 'pip install -e ".[dev]" -c constraints.txt && pytest\n' in README
+    dependencies = yaml.safe_load((ROOT / "environment.yaml").read_text())["dependencies"]
+    assert dependencies[1:] == ["pip", {"pip": ["-c constraints.txt", "-e .[dev]"]}]
+
+
+def test_every_path_in_the_readmes_tree_exists():
+    tree = README.split("## Layout")[1].split("```")[1]
+    paths = [line.split()[0] for line in tree.splitlines() if line and not line.startswith(" ")]
+    assert len(paths) > 8
+    assert [path for path in paths if path != "outputs/" and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_study_is_valid(path, tmp_path):
+    assert load_study(path, outputs=tmp_path, notebooks=ROOT / "notebooks").nodes
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    write_drawn_celeba(folder, 60, seed=7)
+    return write_faces(folder / "faces", open_faces(folder), name="drawn", size=64)
+
+
+def test_zoo_is_small_and_every_weight_has_its_card():
+    files = list(ZOO.glob("*.safetensors"))
+    assert len(files) == 3 and sum(path.stat().st_size for path in files) < 12 * 2**20
+    for path in files:
+        _, about = read_weights(path)
+        assert about["commit"]["commit"] and about["training"]["seed"] == 101 and about["measured_on_C"]
+
+
+def test_zoo_forger_edits_people_it_has_never_seen(faces):
+    classifier = load_classifier("zoo/classifier.safetensors")
+    assert attribute_accuracy(classifier, faces)["accuracy"].mean() > 0.97
+    took = edits_that_took(forger(load_generator("zoo/generator.safetensors")), classifier, faces)
+    assert took.float().mean() > 0.85
+
+
+def test_zoo_denoiser_knows_noise_better_than_nothing(faces):
+    denoiser, max_t = load_denoiser("zoo/denoiser.safetensors")
+    assert max_t == 300
+    assert mean_epsilon_loss(denoiser, faces.first(16), 10, seed=0) < 0.5
+    assert torch.isfinite(torch.tensor(mean_epsilon_loss(denoiser, faces.first(4), 300, seed=0)))

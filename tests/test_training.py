@@ -1,0 +1,131 @@
+"""A training that is stopped and resumed ends where it would have ended, and says on the way how far it is."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from antidisrupt_lib import training
+from antidisrupt_lib.deepfakes.classifier import train_classifier
+from antidisrupt_lib.deepfakes.train import StarGANConfig, train_stargan
+from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, train_detector
+from antidisrupt_lib.purification.autoencoders import flat_autoencoder
+from antidisrupt_lib.purification.train import DenoiserConfig, train_autoencoder, train_denoiser
+from antidisrupt_lib.purification.unets import PublishedUNet
+
+STEPS = 8
+
+
+def stargan(faces, checkpoint, lr):
+    small = {"conv_dim": 4, "blocks": 1, "d_conv_dim": 4, "d_layers": 3, "batch_size": 4, "n_critic": 2}
+    config = StarGANConfig(**small, steps=STEPS, decay_steps=4, lambda_id=1.0, ema=0.9, lr=lr)
+    return train_stargan(faces, config, checkpoint=checkpoint, save_every=3)[0]
+
+
+def denoiser(faces, checkpoint, lr):
+    torch.manual_seed(0)
+    config = DenoiserConfig(steps=STEPS, batch_size=4, lr=lr, ema=0.9)
+    return train_denoiser(faces, PublishedUNet(n_feat=8), config, checkpoint=checkpoint)[0]
+
+
+def autoencoder(faces, checkpoint, lr):
+    torch.manual_seed(0)
+    return train_autoencoder(faces, flat_autoencoder(), steps=STEPS, batch_size=4, lr=lr, checkpoint=checkpoint)[0]
+
+
+def classifier(faces, checkpoint, lr):
+    return train_classifier(faces, steps=STEPS, batch_size=4, width=4, lr=lr, checkpoint=checkpoint)
+
+
+def detector(faces, checkpoint, lr):
+    fakes = faces.rows(np.repeat(np.arange(len(faces)), 2))
+    fakes.table["source_id"] = fakes.table["image_id"]
+    data = TrainingSet((faces, fakes), (faces, fakes), np.zeros(len(faces), bool))
+    config = DetectorConfig("test_efficientnet", steps=STEPS, batch_size=4, lr=lr)
+    return train_detector(data, config, checkpoint=checkpoint)[0]
+
+
+TRAININGS = [stargan, denoiser, autoencoder, classifier, detector]
+
+
+def stop_after(count):
+    def progress(items, *args, **kwargs):
+        for done, item in enumerate(items):
+            if done == count:
+                raise KeyboardInterrupt
+            yield item
+
+    return progress
+
+
+@pytest.mark.parametrize("train", TRAININGS)
+def test_a_stopped_and_resumed_training_ends_at_the_very_same_weights(train, faces, tmp_path, monkeypatch):
+    monkeypatch.setitem(training.run_training.__kwdefaults__, "save_every", 3)
+    whole = train(faces, tmp_path / "whole", 1e-3).state_dict()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "progress", stop_after(5))
+        train(faces, tmp_path / "parts", 1e-3)
+    assert torch.load(tmp_path / "parts")["done"] == 3
+    torch.manual_seed(123)  # whatever the new process's global state is
+    resumed = train(faces, tmp_path / "parts", 1e-3).state_dict()
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("train", TRAININGS)
+def test_a_checkpoint_of_other_hyperparameters_is_refused(train, faces, tmp_path):
+    train(faces, tmp_path / "c", 1e-3)
+    with pytest.raises(ValueError, match="made with other hyperparameters .* Delete it to start anew"):
+        train(faces, tmp_path / "c", 2e-3)
+
+
+@pytest.mark.parametrize("train", TRAININGS)
+def test_training_on_other_sized_faces_does_not_resume(train, faces, make_faces, tmp_path):
+    train(faces, tmp_path / "c", 1e-3)
+    with pytest.raises(ValueError, match="made with other hyperparameters"):
+        train(make_faces(size=64), tmp_path / "c", 1e-3)
+
+
+def counted(steps, tmp_path, **options):
+    weight = torch.nn.Linear(1, 1)
+    return training.run_training(
+        lambda i: {"loss": torch.tensor(float(i))}, {"net": weight}, steps=steps, checkpoint=tmp_path / "c",
+        about={}, what="test", **options,
+    )  # fmt: skip
+
+
+def test_a_long_history_is_thinned_and_keeps_its_last_step(tmp_path):
+    history = counted(1000, tmp_path)
+    assert 200 <= len(history) <= 202
+    assert history["step"].iloc[-1] == 999 and (history["loss"] == history["step"]).all()
+
+
+def test_samples_are_asked_for_at_every_checkpoint_and_at_the_end(tmp_path):
+    done = []
+    counted(7, tmp_path, save_every=3, on_save=done.append)
+    assert done == [3, 6, 7]
+    training.clear_checkpoint(tmp_path / "c")
+    training.clear_checkpoint(tmp_path / "c")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_study_can_read_how_far_a_training_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTIDISRUPT_PROGRESS", str(tmp_path / "progress.json"))
+    steps = training.progress(range(4), "denoiser", total=10, done=6)
+    next(steps), next(steps)
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["what"], told["done"], told["total"]) == ("denoiser", 7, 10)
+    assert told["seconds_left"] >= 0
+
+
+def test_threads_are_taken_from_the_study(monkeypatch):
+    monkeypatch.setenv("ANTIDISRUPT_THREADS", "1")
+    assert training.use_threads() == torch.get_num_threads() == 1
+
+
+def test_flips_mirror_about_half_of_the_images_whole():
+    x = torch.rand(200, 3, 4, 4)
+    flipped = training.random_flip(x, 0, "flip", 1)
+    mirrored = [torch.equal(a, b.flip(-1)) for a, b in zip(flipped, x, strict=True)]
+    assert all(m or torch.equal(a, b) for m, a, b in zip(mirrored, flipped, x, strict=True))
+    assert 70 < sum(mirrored) < 130
