@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.weights import missing
 
 ARMS = {"clean": "#0072B2", "poisoned": "#D55E00", "purified": "#009E73"}
 NEUTRAL = "#56748C"
@@ -200,7 +201,9 @@ def purifier_strip(folders: Sequence[Path | str]) -> Figure:
 
 
 def _examples(folder: Path | str) -> dict[str, Tensor]:
-    with np.load(Path(folder) / "examples.npz") as file:
+    if not (path := Path(folder) / "examples.npz").is_file():
+        raise FileNotFoundError(missing(path))
+    with np.load(path) as file:
         return {name: torch.from_numpy(file[name]) for name in file.files}
 
 

@@ -48,6 +48,13 @@ def save_weights(path: Path | str, network: nn.Module, about: dict, *, dtype: to
         save_file(state, temporary, metadata={"about": json.dumps(about)})
 
 
+def missing(path: Path | str) -> str:
+    """The error text for an input that isn't there: which notebook makes it, if its path tells."""
+    stage = next((part for part in Path(path).parts if part[:2].isdigit() and part[2:3] == "_"), None)
+    hint = f"Run notebooks/{stage}.ipynb first, or give another path." if stage else "Check the path."
+    return f"There is nothing at {path}. {hint}"
+
+
 def find_weights(name: Path | str) -> Path:
     """The path of a weights file: `zoo/...` names one that ships with the library, anything else is a path itself."""
     return ZOO / Path(name).relative_to("zoo") if Path(name).parts[:1] == ("zoo",) else Path(name)
@@ -62,7 +69,7 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], dict]:
     """
     path = find_weights(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There are no weights at {path}. Train them first, or correct the path.")
+        raise FileNotFoundError(missing(path))
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))

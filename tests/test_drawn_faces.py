@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from antidisrupt_lib.faces.drawn import CHUNK, HAIR, draw, sample_look, sample_person, write_drawn_celeba
+from antidisrupt_lib.faces.drawn import CHUNK, write_drawn_celeba
+from antidisrupt_lib.faces.looks import HAIR, sample_look, sample_person
+from antidisrupt_lib.faces.sketch import draw
 
 PEOPLE = [sample_person(3, identity) for identity in range(1, 1001)]
 

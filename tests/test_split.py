@@ -47,7 +47,7 @@ def test_the_published_split_of_celeba_has_the_published_sizes():
 
 
 def test_what_cannot_be_split_is_refused(table):
-    with pytest.raises(ValueError, match="2 faces are too few: part C would be empty"):
+    with pytest.raises(ValueError, match="2 faces are too few: part B would be empty"):
         split_faces(table.iloc[:2], "as_published", 0)
     with pytest.raises(ValueError, match="too few"):
         split_faces(table.assign(identity=1), "by_identity", 0)

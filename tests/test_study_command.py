@@ -1,7 +1,6 @@
 """The command itself, with real kernels: kills, failures, and what a person reads."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -56,11 +55,13 @@ def wait_for(condition, seconds=60):
 def test_a_killed_run_leaves_no_writer_and_goes_on_where_it_was(root):
     write_notebook(root / "notebooks/04_disrupt.ipynb", DISRUPT, TRAIN_CELL)
     killed = subprocess.Popen(command(root), stdout=subprocess.DEVNULL)
-    wait_for(lambda: any(path.read_text() for path in root.glob("outputs/tiny/.partial/04_disrupt-*/checkpoint")))
-    kernel = int(next(root.glob("outputs/tiny/.partial/04_disrupt-*/checkpoint")).read_text())
-    assert "Another run of study tiny is at work" in run_all(root).stderr
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    try:
+        wait_for(lambda: any(path.read_text() for path in root.glob("outputs/tiny/.partial/04_disrupt-*/checkpoint")))
+        kernel = int(next(root.glob("outputs/tiny/.partial/04_disrupt-*/checkpoint")).read_text())
+        assert "Another run of study tiny is at work" in run_all(root).stderr
+    finally:
+        killed.kill()
+        killed.wait()
     wait_for(lambda: not psutil.pid_exists(kernel), seconds=10)
     assert not (root / "outputs/tiny/04_disrupt").exists()
 

@@ -13,7 +13,7 @@ SPLIT = f'count: int = 3\nseed = 0\nout = "{BY_HAND}01_split"'
 DISRUPT = f'photos = "{BY_HAND}01_split/B"\nattack = "pgd"\neps: float = 0.025\nseed = 0\nout = "{BY_HAND}04_disrupt"'
 PURIFY = f'photos = "{BY_HAND}04_disrupt"\npurifier = "jpeg"\nout = "{BY_HAND}05_purify"'
 FAKES = f'photos: dict[str, str] = {{"clean": "{BY_HAND}01_split/B"}}\nout = "{BY_HAND}06_fakes"'
-EVALUATE = f'tables: list[str] = ["{BY_HAND}04_disrupt"]\nlevels = [0.9]\nnote: str | None = None\nout = "{BY_HAND}08_evaluate"'
+EVALUATE = f'tables = ["{BY_HAND}04_disrupt"]\nlevels = [0.9]\nnote: str | None = None\nout = "{BY_HAND}08_evaluate"'
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -106,6 +106,14 @@ def test_values_come_from_the_notebook_then_common_then_the_stage_then_its_grid(
     )
     assert study.nodes["01_split"].parameters == {"count": 9, "seed": 5}
     assert study.nodes["04_disrupt[seed=8]"].parameters == {"attack": "pgd", "eps": 1.0, "seed": 8}
+
+
+def test_a_study_can_build_on_another_file(root):
+    make_study(root, GRIDS, common={"seed": 5})
+    (root / "study.yaml").rename(root / "base.yaml")
+    study = make_study(root, {"01_split": {"count": 9}}, study="other", base="base.yaml")
+    assert study.name == "other" and study.nodes["01_split"].parameters == {"count": 9, "seed": 5}
+    assert "04_disrupt[attack=pgd]" in study.nodes
 
 
 @pytest.mark.parametrize(

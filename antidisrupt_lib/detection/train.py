@@ -1,6 +1,7 @@
 """What a detector is trained on in each arm of the study, and its training."""
 
 from dataclasses import asdict, dataclass
+from math import cos, pi
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def train_detector(
     def step(i: int) -> dict[str, Tensor]:
         draws = (draw_batch(len(data.clean[fake]), half, seed, "detector", fake, i) for fake in (False, True))
         x = torch.cat([data.x(index, fake, device) for fake, index in enumerate(draws)])
-        optimizer.param_groups[0]["lr"] = config.lr * (1 + np.cos(np.pi * i / config.steps)) / 2
+        optimizer.param_groups[0]["lr"] = config.lr * (1 + cos(pi * i / config.steps)) / 2
         loss = binary_cross_entropy_with_logits(detector(random_flip(x, seed, "detector-flip", i)), label)
         optimizer.zero_grad()
         loss.backward()

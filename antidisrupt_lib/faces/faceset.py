@@ -18,6 +18,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from antidisrupt_lib.weights import missing
+
 
 @dataclass(frozen=True)
 class FaceSet:
@@ -126,10 +128,3 @@ def write_faceset(
 def to_uint8(x: Tensor) -> np.ndarray:
     """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level."""
     return x.detach().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def missing(path: Path | str) -> str:
-    """The error text for an input that isn't there: which notebook makes it, if its path tells."""
-    stage = next((part for part in Path(path).parts if part[:2].isdigit() and part[2:3] == "_"), None)
-    hint = f"Run notebooks/{stage}.ipynb first, or give another path." if stage else "Check the path."
-    return f"There is nothing at {path}. {hint}"

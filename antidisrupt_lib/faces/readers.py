@@ -104,6 +104,8 @@ def list_celeba(base: Path) -> Listing:
             f"but holds {table.shape[0]} rows of {table.shape[1]}. The file is cut off or was edited: get it again."
         )
     table.columns = names
+    if odd := [row for row, fine in zip(table.index, table.isin([-1, 1]).all(axis=1), strict=True) if not fine]:
+        raise ValueError(f"{base / 'list_attr_celeba.txt'}: the row of {odd[0]} must hold -1 or 1 only. Get it again.")
     if len(table) == OFFICIAL_COUNT:
         _check_official(base)
     table = (table > 0).astype(np.int8)

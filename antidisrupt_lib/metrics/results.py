@@ -8,6 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from antidisrupt_lib.metrics.intervals import mean_interval
+from antidisrupt_lib.weights import missing
 
 AXES = ("stage", "faces", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
 COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit")
@@ -44,7 +45,15 @@ def write_results(path: Path | str, rows: Iterable[dict] | pd.DataFrame) -> pd.D
 
 
 def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
-    """Join results files; axes that are empty everywhere stay in the table."""
+    """Join results files; axes that are empty everywhere stay in the table.
+
+    Raises:
+        FileNotFoundError: one is missing; the text names the notebook that makes it.
+    """
+    paths = list(paths)
+    for path in paths:
+        if not Path(path).is_file():
+            raise FileNotFoundError(missing(path))
     tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-2]}) for path in paths]
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 

@@ -183,29 +183,26 @@ def _check_entries(entries: object, key: str, where: str) -> list[dict]:
 
 
 def _sources(parameter: Parameter, values: dict, file: StudyFile, where: str) -> object:
-    """Where an input reads, as given or by its default, each leaf checked to name a stage of the study."""
+    """Where an input reads, as the study says or else by the notebook's default: "stage/path", or a tree of these."""
     given = parameter.name in values
-    tree = check(parameter, values[parameter.name], where) if given else parameter.default
-
-    def checked(text: str | None) -> str | None:
-        source = text if given else text.removeprefix(BY_HAND)
-        stage, _, path = (source or "").partition("/")
-        if given and source is not None:
+    default = at_leaves(lambda path: path.removeprefix(BY_HAND), parameter.default)
+    sources = check(parameter, values[parameter.name], where) if given else default
+    for source in _texts(sources):
+        stage, path = _stage_of(source), _path_in(source)
+        if given:
             require_known([stage], file.stages, f"{where}, input `{parameter.name}`", "stage")
-        elif source is not None and stage not in file.stages:
+        elif stage not in file.stages:
             raise ValueError(
                 f"{where}: its notebook's input `{parameter.name}` reads stage {stage}, which the study doesn't have. "
                 f"Add `{stage}: {{}}` to its stages, or wire the input: `{parameter.name}: <stage>/{path}`."
             )
         if ".." in PurePosixPath(path).parts:
             raise ValueError(f"{where}: the input `{parameter.name}` must stay inside its stage, unlike {source!r}.")
-        return source
-
-    return at_leaves(checked, tree)
+    return sources
 
 
 def _ordered(stages: dict[str, _Stage]) -> list[str]:
-    graph = {name: {text.partition("/")[0] for text in _texts(stage.sources)} for name, stage in stages.items()}
+    graph = {name: set(map(_stage_of, _texts(stage.sources))) for name, stage in stages.items()}
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -214,6 +211,7 @@ def _ordered(stages: dict[str, _Stage]) -> list[str]:
 
 
 def _texts(tree: object) -> list[str]:
+    """The leaves of a tree of sources; None stands for an input that is not used."""
     if isinstance(tree, dict | list):
         children = tree.values() if isinstance(tree, dict) else tree
         return [text for child in children for text in _texts(child)]
@@ -244,16 +242,14 @@ def _make_nodes(stage: _Stage, made: dict[str, list[Node]]) -> list[Node]:
 
 def _make_node(stage: _Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
     def one(source: str | None) -> Read | None:
-        name, _, path = (source or "").partition("/")
-        return Read(row.picks[name], path) if source else None
+        return source and Read(row.picks[_stage_of(source)], _path_in(source))
 
-    def every(source: str) -> list[Read]:
-        name, _, path = source.partition("/")
-        return [Read(node.id, path) for node in made[name]]
+    def every(sources: list[str]) -> list[Read]:
+        return [Read(node.id, _path_in(source)) for source in sources for node in made[_stage_of(source)]]
 
     inputs = {
-        name: [read for source in tree for read in every(source)] if isinstance(tree, list) else at_leaves(one, tree)
-        for name, tree in stage.sources.items()
+        name: every(sources) if isinstance(sources, list) else at_leaves(one, sources)
+        for name, sources in stage.sources.items()
     }
     parameters = stage.values | {axis: row.variant[axis] for axis in stage.grid}
     return Node(stage.name, row.variant, stage.notebook, parameters, inputs, stage.threads)
@@ -262,7 +258,15 @@ def _make_node(stage: _Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
 def _joined_stages(sources: dict[str, object]) -> list[str]:
     """The stages of which a node takes one variant: those that scalar and dict inputs name."""
     texts = _texts({name: tree for name, tree in sources.items() if not isinstance(tree, list)})
-    return list(dict.fromkeys(text.partition("/")[0] for text in texts))
+    return list(dict.fromkeys(map(_stage_of, texts)))
+
+
+def _stage_of(source: str) -> str:
+    return source.partition("/")[0]
+
+
+def _path_in(source: str) -> str:
+    return source.partition("/")[2]
 
 
 def _agree(one: dict, other: dict) -> bool:

@@ -119,6 +119,15 @@ class _Job:
     running: Running
 
 
+@dataclass(frozen=True)
+class _Run:
+    study: Study
+    chosen: Collection[str]
+    forced: Collection[str]
+    outcome: Outcome
+    progress: Progress
+
+
 def run(
     study: Study,
     *,
@@ -137,9 +146,12 @@ def run(
         jobs: how many tasks it is given at once; results don't depend on it.
         chosen: the stages to run, all by default.
         forced: stages to run although their results stand.
+
+    Raises:
+        ValueError: as `plan` does, before anything runs.
     """
     chosen = set(study.stages) if chosen is None else chosen
-    outcome, progress = Outcome(), _expect(study, plan(study, chosen, forced), jobs)
+    this = _Run(study, chosen, forced, Outcome(), _expect(study, plan(study, chosen, forced), jobs))
     order = TopologicalSorter({node.id: node.needs for node in study.nodes.values()})
     order.prepare()
     ready: list[str] = []
@@ -149,24 +161,24 @@ def run(
             ready += order.get_ready()
             while ready and len(running) < jobs:
                 node = study.nodes[ready.pop(0)]
-                if job := _start(study, node, outcome, chosen, forced, progress):
+                if job := _start(this, node):
                     running[executor.submit(execute, job.task)] = job
                 else:
-                    progress.dropped(node.id)
                     order.done(node.id)
             finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
                 job = running.pop(future)
-                _finish(study, job, future.result(), outcome, progress)
+                _finish(this, job, future.result())
                 order.done(job.node.id)
-            progress.update([job.running for job in running.values()])
+            this.progress.update([job.running for job in running.values()])
     except KeyboardInterrupt:
         _kill_children()  # else the executor would wait for them
         raise
-    return outcome
+    return this.outcome
 
 
 def _judge(study: Study, node: Node, done: dict[str, dict], forced: Collection[str]) -> tuple[dict, str | None]:
+    """The node's recipe as of now, and why it must run, if it must."""
     now, folder = recipe(node, done), study.result(node.id)
     return now, "forced" if node.stage in forced else why_run(node, now, read_manifest(folder), folder)
 
@@ -178,26 +190,28 @@ def _expect(study: Study, steps: list[Step], jobs: int) -> Progress:
     return Progress(todo, walls, jobs)
 
 
-def _start(
-    study: Study, node: Node, outcome: Outcome, chosen: Collection[str], forced: Collection[str], progress: Progress
-) -> _Job | None:
-    """The job that the node needs now; None if its result stands or it can't run, as noted in `outcome`."""
+def _start(this: _Run, node: Node) -> _Job | None:
+    """The job that the node needs now; None if its result stands or it can't run, as noted in the outcome."""
+    outcome = this.outcome
     if missing := sorted(node.needs - outcome.done.keys()):
         outcome.left[node.id] = outcome.left.get(missing[0], f"needs {missing[0]}, which failed")
+        this.progress.dropped(node.id)
         return None
     try:
-        now, why = _judge(study, node, outcome.done, forced)
+        now, why = _judge(this.study, node, outcome.done, this.forced)
     except ValueError as error:
         outcome.failed[node.id] = str(error)
-        progress.failed(node.id, str(error))
+        this.progress.failed(node.id, str(error))
         return None
+    if why is not None and node.stage in this.chosen:
+        this.progress.started(node.id, why)
+        return _make_job(this.study, node, now, fresh=why == "forced")
     if why is None:
-        outcome.done[node.id] = read_manifest(study.result(node.id))
-    elif node.stage not in chosen:
-        outcome.left[node.id] = f"not asked for, {why}"
+        outcome.done[node.id] = read_manifest(this.study.result(node.id))
     else:
-        progress.started(node.id, why)
-        return _make_job(study, node, now, fresh=why == "forced")
+        outcome.left[node.id] = f"not asked for, {why}"
+    this.progress.dropped(node.id)
+    return None
 
 
 def _make_job(study: Study, node: Node, now: dict, *, fresh: bool) -> _Job:
@@ -217,20 +231,21 @@ def _clear_partials(node: Node, folder: Path, *, keep: bool) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _finish(study: Study, job: _Job, result: Result, outcome: Outcome, progress: Progress) -> None:
-    kept = study.folder / ".failed" / f"{job.node.id}.ipynb"
+def _finish(this: _Run, job: _Job, result: Result) -> None:
+    """Publish a result, or keep the notebook of a failure where it can be read."""
+    kept = this.study.folder / ".failed" / f"{job.node.id}.ipynb"
     if result.error is None:
-        outcome.done[job.node.id] = _publish(study, job, result)
-        outcome.ran.append(job.node.id)
+        this.outcome.done[job.node.id] = _publish(this.study, job, result)
+        this.outcome.ran.append(job.node.id)
         kept.unlink(missing_ok=True)
-        progress.finished(job.node.id, result.wall_seconds)
+        this.progress.finished(job.node.id, result.wall_seconds)
         return
     executed = Path(job.task.folder, "notebook.ipynb")
     if executed.exists():
         kept.parent.mkdir(exist_ok=True)
         executed.replace(kept)
-    outcome.failed[job.node.id] = result.error
-    progress.failed(job.node.id, f"{result.error}\n  the notebook as far as it ran: {kept}")
+    this.outcome.failed[job.node.id] = result.error
+    this.progress.failed(job.node.id, f"{result.error}\n  the notebook as far as it ran: {kept}")
 
 
 def _publish(study: Study, job: _Job, result: Result) -> dict:

@@ -1,0 +1,73 @@
+"""The five translations, the fakes that are made of photos, and whether an edit took."""
+
+import numpy as np
+import torch
+
+from antidisrupt_lib.deepfakes.classifier import AttributeClassifier, load_classifier, train_classifier
+from antidisrupt_lib.deepfakes.editing import attribute_accuracy, edits_that_took
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
+from antidisrupt_lib.deepfakes.translations import forge_all, translations, write_fakes
+from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.weights import save_weights
+
+
+def test_hair_is_set_one_hot_and_gender_and_age_are_flipped():
+    blond_young_man, bald_old_woman = [0, 1, 0, 1, 1], [0, 0, 0, 0, 0]
+    made = translations(torch.tensor([blond_young_man, bald_old_woman]).float()).transpose(0, 1).tolist()
+    assert made[0] == [[1, 0, 0, 1, 1], [0, 1, 0, 1, 1], [0, 0, 1, 1, 1], [0, 1, 0, 0, 1], [0, 1, 0, 1, 0]]
+    assert made[1] == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+
+
+def test_translations_leave_the_given_labels_alone():
+    c = torch.tensor([[0.0, 1, 0, 1, 1]])
+    translations(c)
+    assert c.tolist() == [[0, 1, 0, 1, 1]]
+
+
+def test_every_fake_says_what_it_was_made_of_and_into(faces, forge, tmp_path):
+    fakes = write_fakes(tmp_path / "fakes", faces, forge, batch_size=5)
+    table = fakes.table
+    assert len(fakes) == 60 and table["source_id"].tolist() == [name for name in faces.image_ids for _ in range(5)]
+    assert table["target_attribute"].tolist() == list(ATTRIBUTES) * 12
+    assert table["image_id"].iloc[7] == "000002.jpg-Brown_Hair" and table["image_id"].is_unique
+    assert table["identity"].tolist() == np.repeat(faces.table["identity"], 5).tolist()
+    targets = translations(faces.labels(ATTRIBUTES))
+    assert torch.equal(fakes.labels(ATTRIBUTES).reshape(12, 5, 5), targets.transpose(0, 1))
+    expected = forge(faces.x([1]), targets[2, 1:2])
+    assert (fakes.x([7]) - expected).abs().max() <= 0.51 / 255
+
+
+def test_fakes_do_not_depend_on_the_batch_size(faces, forge, tmp_path):
+    sizes = (write_fakes(tmp_path / str(size), faces, forge, batch_size=size).images.astype(int) for size in (1, 12))
+    assert np.abs(np.subtract(*sizes)).max() <= 1
+
+
+class Brightness(AttributeClassifier):
+    """Sees every attribute in images brighter than 1/2, and none in the others."""
+
+    def forward(self, x):
+        return (x.mean((1, 2, 3)) - 0.5)[:, None].expand(-1, 5)
+
+
+def test_an_edit_took_where_the_classifier_sees_the_value_it_was_made_to_show(faces):
+    def bright_men(x, c):
+        return torch.ones_like(x) * c[:, 3, None, None, None]  # white if Male, else black
+
+    took = edits_that_took(bright_men, Brightness(width=4), faces, batch_size=5)
+    male, young = faces.labels(["Male", "Young"]).bool().T
+    assert took.shape == (5, 12) and torch.equal(took[:3], male.expand(3, -1))
+    assert took[3].all() and torch.equal(took[4], male == ~young)
+    assert torch.equal(forge_all(bright_men, faces.x(), faces.labels(ATTRIBUTES))[3].mean((1, 2, 3)), (~male).float())
+
+
+def test_the_classifier_learns_what_can_be_seen_and_survives_the_disk(faces, make_faces, tmp_path):
+    labelled = make_faces(count=48, size=32)
+    images = labelled.images // 8
+    images[..., :] += (labelled.table["Male"].to_numpy()[:, None, None, None] * 200).astype(np.uint8)
+    labelled = FaceSet(images, labelled.table, {})
+    found = train_classifier(labelled, checkpoint=tmp_path / "c", steps=25, batch_size=16, width=4)
+    accuracy = attribute_accuracy(found, labelled).set_index("attribute")["accuracy"]
+    assert accuracy["Male"] >= 0.95 and accuracy.index.tolist() == list(ATTRIBUTES)
+    save_weights(tmp_path / "c.safetensors", found, {"architecture": found.architecture})
+    loaded = load_classifier(tmp_path / "c.safetensors")
+    assert torch.equal(loaded(faces.x()), found(faces.x())) and loaded.features(faces.x()).shape == (12, 32)

@@ -1,0 +1,76 @@
+"""The report: self-contained, complete, and only made anew when something changed."""
+
+from base64 import b64decode
+
+import pytest
+from test_study_graph import make_study, write_notebook
+from test_study_runner import go
+
+from antidisrupt_lib.study.params import BY_HAND
+from antidisrupt_lib.study.report import write_report
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+EXHIBITS = f"""
+from base64 import b64decode
+from pathlib import Path
+for name in ("figures", "tables"):
+    (Path(out) / name).mkdir()
+(Path(out) / "figures/faces.png").write_bytes(b64decode("{PIXEL}"))
+(Path(out) / "figures/faces.txt").write_text("Faces where p < 0.05.")
+(Path(out) / "tables/scores.csv").write_text("arm,accuracy\\nclean,0.97\\n")
+(Path(out) / "notebook.html").write_text("as it ran")
+"""
+WRITE_RESULTS = "from pathlib import Path\n(Path(out) / 'results.csv').write_text('metric,value')"
+WRITE_FIGURES = EXHIBITS + "(Path(out) / 'headline.md').write_text('Purification works.\\n')"
+STAGES = {
+    "04_disrupt": {"grid": {"attack": ["bim", "fgsm", "mim", "pgd"]}},
+    "08_evaluate": {},
+    "09_figures": {},
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    write_notebook(notebooks / "04_disrupt.ipynb", f'attack = "pgd"\nout = "{BY_HAND}04_disrupt"', EXHIBITS)
+    evaluate = f'tables = ["{BY_HAND}04_disrupt"]\nout = "{BY_HAND}08_evaluate"'
+    write_notebook(notebooks / "08_evaluate.ipynb", evaluate, WRITE_RESULTS)
+    figures = f'results = "{BY_HAND}08_evaluate"\nseed = 0\nout = "{BY_HAND}09_figures"'
+    write_notebook(notebooks / "09_figures.ipynb", figures, WRITE_FIGURES)
+    return tmp_path
+
+
+def report(root, stages=STAGES):
+    return write_report(make_study(root, stages), go(root, stages), "python run_all.py params/tiny.yaml")
+
+
+def test_the_page_holds_all_that_it_shows(root):
+    index = report(root)
+    page = index.read_text()
+    assert page.count(f"data:image/png;base64,{PIXEL}") == 1 + 3  # 09_figures, and three of the four variants
+    assert b64decode(PIXEL)[:4] == b"\x89PNG" and "http" not in page and "<script" not in page
+    assert "Faces where p &lt; 0.05." in page and "<td>0.97</td>" in page and "Purification works." in page
+    assert page.index("Purification works.") < page.index('id="04_disrupt"') < page.index('id="provenance"')
+    assert "python run_all.py params/tiny.yaml" in page and "incomplete" not in page
+    assert 'href="notebooks/04_disrupt%5Battack%3Dpgd%5D.html"' in page
+    assert (index.parent / "notebooks/04_disrupt[attack=pgd].html").read_text() == "as it ran"
+
+
+def test_the_results_table_lies_in_the_studys_folder(root):
+    report(root)
+    assert (root / "outputs/tiny/results.csv").read_text() == "metric,value"
+
+
+def test_it_is_made_anew_only_when_something_changed(root):
+    before = report(root).stat().st_mtime_ns
+    assert report(root).stat().st_mtime_ns == before
+    assert report(root, STAGES | {"09_figures": {"seed": 1}}).stat().st_mtime_ns > before
+
+
+def test_an_incomplete_report_says_what_is_missing(root):
+    write_notebook(
+        root / "notebooks/08_evaluate.ipynb", f'out = "{BY_HAND}08_evaluate"', "raise ValueError('no <tables>')"
+    )
+    page = report(root).read_text()
+    assert "This report is incomplete." in page and "08_evaluate: ValueError: no &lt;tables&gt;" in page
+    assert "09_figures: needs 08_evaluate, which failed" in page and 'id="04_disrupt"' in page
