@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from antidisrupt_lib.metrics.intervals import draw_counts, percentile_interval
 from antidisrupt_lib.metrics.results import result
 from antidisrupt_lib.seeding import numpy_generator
+from antidisrupt_lib.weights import missing
 
 ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
 MEASURES = ("accuracy", "auc", "recall_real", "recall_fake")
@@ -62,13 +63,14 @@ def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
     """All scores tables below some stages' folders, with empty axes as "".
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: a folder has none; the text names the notebook that makes it.
     """
-    paths = sorted(path for folder in folders for path in Path(folder).glob("*/scores.parquet"))
-    if not paths:
-        raise FileNotFoundError(
-            "None of the tables holds detector scores. Run notebooks/07_train_detectors.ipynb first."
-        )
+    paths = []
+    for folder in folders:
+        found = sorted(Path(folder).glob("*/scores.parquet"))
+        if not found:
+            raise FileNotFoundError(missing(Path(folder) / "*" / "scores.parquet"))
+        paths += found
     scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
     for axis in ARM_AXES:
         scores[axis] = scores.get(axis, pd.Series("", scores.index)).fillna("")
