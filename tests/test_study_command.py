@@ -68,6 +68,7 @@ def test_a_killed_run_leaves_no_writer_and_goes_on_where_it_was(root):
     resumed = run_all(root)
     assert resumed.returncode == 0 and "1 made: 2 results stand" in resumed.stdout
     assert (root / "outputs/tiny/01_split/B/threads").read_text() == "22"
+    assert (root / "outputs/tiny/report/notebooks/04_disrupt.html").exists()
 
     start = time.monotonic()
     assert "nothing to do: 2 results stand" in run_all(root).stdout
@@ -75,13 +76,14 @@ def test_a_killed_run_leaves_no_writer_and_goes_on_where_it_was(root):
 
 
 def test_a_failing_cell_is_reported_with_its_own_words_and_its_notebook(root):
-    write_notebook(root / "notebooks/04_disrupt.ipynb", DISRUPT, "raise ValueError('eps is too large')")
+    write_notebook(root / "notebooks/01_split.ipynb", SPLIT, "raise ValueError('count is too large')")
+    write_notebook(root / "notebooks/04_disrupt.ipynb", DISRUPT)
     failed = run_all(root)
     assert failed.returncode == 1
-    assert "04_disrupt FAILED: ValueError: eps is too large\n  in cell" in failed.stdout
-    assert "1 failed: 04_disrupt" in failed.stdout and "Traceback" not in failed.stdout
-    assert "eps is too large" in (root / "outputs/tiny/.failed/04_disrupt.ipynb").read_text()
-    assert (root / "outputs/tiny/01_split/notebook.html").exists()
+    assert "01_split FAILED: ValueError: count is too large\n  in cell" in failed.stdout
+    assert "04_disrupt was not run: it needs 01_split, which failed" in failed.stdout
+    assert "1 failed: 01_split" in failed.stdout and "Traceback" not in failed.stdout
+    assert "count is too large" in (root / "outputs/tiny/.failed/01_split.ipynb").read_text()
 
 
 @pytest.mark.parametrize(

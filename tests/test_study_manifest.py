@@ -79,6 +79,16 @@ def test_only_the_path_that_is_read_counts_as_input(root):
         judge(root, done, upstream={"stage": "01_split", "outputs": {"C/images.npy": {"sha256": "c"}}})
 
 
+def test_a_file_that_a_parameter_names_counts_by_its_content(root):
+    stages = STAGES | {"04_disrupt": {"attack": "zoo/attack.bin"}}
+    (root / "library/zoo").mkdir()
+    (root / "library/zoo/attack.bin").write_text("weights")
+    done, _ = judge(root, stages=stages)
+    assert judge(root, done, stages)[1] is None
+    (root / "library/zoo/attack.bin").write_text("others")
+    assert judge(root, done, stages)[1] == "input changed: attack (zoo/attack.bin)"
+
+
 def test_a_missing_or_altered_output_is_noticed_and_a_touched_one_is_not(root):
     done, _ = judge(root)
     os.utime(root / "result/images.npy", (0, 0))

@@ -44,7 +44,7 @@ def write_drawn_celeba(
 def _check(target: Path, count: int, seed: int, faces_per_identity: int) -> None:
     if target.exists():
         raise FileExistsError(f"{target} exists already: remove it or give another root; nothing was written")
-    if not 1 <= count <= 999_999:
+    if count is None or not 1 <= count <= 999_999:
         raise ValueError(f"count is {count}: give 1 to 999999 (CelebA's file names have six digits)")
     if faces_per_identity < 1:
         raise ValueError(f"faces_per_identity is {faces_per_identity}: give 1 or more")

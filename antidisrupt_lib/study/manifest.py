@@ -1,7 +1,7 @@
 """Manifests: how a result was made, whether it still stands, and if not, why.
 
 A node's recipe is all that its result depends on: plain parameters, the code of its notebook and of the library modules
-that this imports, the content of its inputs, and the thread count. A result is done when its manifest holds the recipe
+that this imports, the content of its inputs and of files that its parameters name, and the thread count. A result is done when its manifest holds the recipe
 of today and its files are as they were written. Everything is compared by content; comments, layout, docstrings and
 notebook outputs don't count.
 """
@@ -36,13 +36,22 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
         ValueError: an input names a path that its stage didn't write, or a source can't be parsed.
     """
     code = notebook_code(node.notebook.path)
+    inputs = {label: content_hash(upstream[read.node], read.path) for label, read in node.reads.items()}
     return {
         "parameters": node.parameters,
         "notebook": hash_code(code, str(node.notebook.path)),
         "library": library_sources(code, library),
         "threads": node.threads,
-        "inputs": {label: content_hash(upstream[read.node], read.path) for label, read in node.reads.items()},
+        "inputs": inputs | _named_files(node, library),
     }
+
+
+def _named_files(node: Node, library: Path) -> dict[str, str]:
+    """{parameter: hash} of the files that text parameters name: weights, by a path or in the library's zoo."""
+    texts = {name: value for name, value in node.parameters.items() if isinstance(value, str) and value}
+    places = {name: (node.notebook.path.parent / text, library / text) for name, text in texts.items()}
+    found = {name: path for name, paths in places.items() for path in paths if os.path.isfile(path)}
+    return {name: _hash_file(path) for name, path in found.items()}
 
 
 def recipe_key(recipe: dict) -> str:
@@ -69,8 +78,9 @@ def why_run(node: Node, recipe: dict, old: dict | None, folder: Path) -> str | N
     if old["threads"] != recipe["threads"]:
         return f"threads changed: {old['threads']} -> {recipe['threads']}"
     changes = [name for name, _, _ in _changes(old["inputs"], recipe["inputs"])]
-    readers = [f"{name} ({node.reads[name].node})" if name in node.reads else f"{name} (gone)" for name in changes]
-    return f"input changed: {', '.join(readers)}" if readers else "inputs in another order"
+    origins = node.parameters | {name: read.node for name, read in node.reads.items()}
+    named = [f"{name} ({origins.get(name, 'gone')})" for name in changes]
+    return f"input changed: {', '.join(named)}" if named else "inputs in another order"
 
 
 def _changes(before: dict, now: dict) -> list[tuple[str, str, str]]:
@@ -140,13 +150,16 @@ def _holds(path: Path, about: dict) -> bool:
     """Whether the file is as recorded; its content is only read where its time changed."""
     if not path.is_file() or path.stat().st_size != about["size"]:
         return False
-    return path.stat().st_mtime_ns == about["mtime_ns"] or _describe(path)["sha256"] == about["sha256"]
+    return path.stat().st_mtime_ns == about["mtime_ns"] or _hash_file(path) == about["sha256"]
 
 
 def _describe(path: Path) -> dict:
+    return {"sha256": _hash_file(path), "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
+
+
+def _hash_file(path: Path) -> str:
     with open(path, "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"sha256": sha256, "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256(content: bytes) -> str:
@@ -196,7 +209,7 @@ def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
 def _read_module(path: Path, mtime_ns: int, library: Path) -> tuple[str, frozenset[Path]]:
     """The hash of a module, or of a package's data file, and what it imports; cached until the file changes."""
     if path.suffix != ".py":
-        return _describe(path)["sha256"], frozenset()
+        return _hash_file(path), frozenset()
     code = path.read_text(encoding="utf-8")
     package = ".".join(path.parent.relative_to(library.parent).parts)
     return hash_code(code, str(path)), frozenset(_imported_files(code, library, package))
