@@ -114,6 +114,8 @@ def test_a_study_can_build_on_another_file(root):
     study = make_study(root, {"01_split": {"count": 9}}, study="other", base="base.yaml")
     assert study.name == "other" and study.nodes["01_split"].parameters == {"count": 9, "seed": 5}
     assert "04_disrupt[attack=pgd]" in study.nodes
+    with pytest.raises(ValueError, match="builds on itself"):
+        make_study(root, {"01_split": {}}, base="study.yaml")
 
 
 @pytest.mark.parametrize(

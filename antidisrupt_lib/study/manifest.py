@@ -1,9 +1,9 @@
 """Manifests: how a result was made, whether it still stands, and if not, why.
 
 A node's recipe is all that its result depends on: plain parameters, the code of its notebook and of the library modules
-that this imports, the content of its inputs and of files that its parameters name, and the thread count. A result is done when its manifest holds the recipe
-of today and its files are as they were written. Everything is compared by content; comments, layout, docstrings and
-notebook outputs don't count.
+that this imports, the content of its inputs and of files that its parameters name, and the thread count. A result is
+done when its manifest holds the recipe of today and its files are as they were written. Everything is compared by
+content; comments, layout, docstrings and notebook outputs don't count.
 """
 
 import ast

@@ -79,10 +79,12 @@ def read_study(path: Path | str, assignments: Iterable[str] = ()) -> StudyFile:
     return study
 
 
-def _read_tables(path: Path) -> dict:
+def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict:
     """A study file's tables, with those of its `base` file below: a stage keeps what isn't set anew."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no study file {path}. Give one of params/, or write your own.")
+    if path.resolve() in above:
+        raise ValueError(f"{path} builds on itself through its `base`. Let one of these files stand alone.")
     raw = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
     require_known(raw, ("study", "base", "threads", "common", "stages"), f"{path}, top level")
     raw["common"] = _mapping(raw.get("common", {}), f"{path}, common")
@@ -90,7 +92,7 @@ def _read_tables(path: Path) -> dict:
     raw["stages"] = {name: _mapping(stage or {}, f"{path}, stage {name}") for name, stage in stages.items()}
     if "base" not in raw:
         return raw
-    base = _read_tables(path.parent / str(raw.pop("base")))
+    base = _read_tables(path.parent / str(raw.pop("base")), (*above, path.resolve()))
     merged = base["stages"] | {name: base["stages"].get(name, {}) | stage for name, stage in raw["stages"].items()}
     return base | raw | {"common": base["common"] | raw["common"], "stages": merged}
 

@@ -1,0 +1,196 @@
+"""Every attack stays in its ball, reaches the known optimum, and treats each image as if it were alone."""
+
+import pytest
+import torch
+
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
+from antidisrupt_lib.deepfakes.translations import translations
+from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, EPS, SMALL_START, STEP, STEPS, mim, pgd
+from antidisrupt_lib.disruption.disrupt import disrupt, eight_bit, make_objective, write_disrupted
+from antidisrupt_lib.disruption.objectives import away_from_output, towards_target
+from antidisrupt_lib.seeding import image_generators
+
+PAPER = {"eps": EPS, "step": STEP, "steps": STEPS}
+EVERY = list(ATTACKS.values()) + [AS_PUBLISHED["fgsm"]]
+
+
+def photos(n: int = 4, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    return low + (high - low) * torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+
+
+def keys(n: int) -> list[torch.Generator]:
+    return image_generators(0, "attack", range(n))
+
+
+def linear(w: torch.Tensor):
+    return lambda x: (w * x).flatten(1).sum(1)
+
+
+W = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(3))
+
+
+def curved(x: torch.Tensor) -> torch.Tensor:
+    return (torch.sin(40 * x) * W + (9 * x * W).cos()).flatten(1).sum(1)
+
+
+@pytest.mark.parametrize("attack", EVERY)
+@pytest.mark.parametrize("eps", [0.004, 0.025, 0.3])
+def test_an_attack_stays_inside_its_ball_and_the_image_range(attack, eps):
+    x = photos().round(decimals=1)  # with many pixels at 0 and 1
+    x_adv = attack(x, curved, eps=eps, step=0.01, steps=5, generators=keys(4))
+    assert (x_adv - x).abs().max() <= eps + 1e-6 and x_adv.min() >= 0 and x_adv.max() <= 1
+    assert not torch.equal(x_adv, x) and not x_adv.requires_grad
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("fgsm", SMALL_START), ("bim", 1e-6), ("mim", 1e-6), ("pgd", 1e-6)])
+def test_a_linear_objective_is_solved_in_closed_form(name, tolerance):
+    x, long_enough = photos(low=0.1, high=0.9), {"eps": EPS, "step": STEP, "steps": 12}
+    x_adv = ATTACKS[name](x, linear(W), **long_enough, generators=keys(4))
+    torch.testing.assert_close(x_adv, x + EPS * W.sign(), rtol=0, atol=tolerance + 1e-7)
+
+
+def test_fgsm_as_published_moves_by_its_step_and_not_by_eps():
+    x = photos(low=0.1, high=0.9)
+    x_adv = AS_PUBLISHED["fgsm"](x, linear(W), **PAPER, generators=keys(4))
+    moved = (x_adv - x) * W.sign()
+    assert moved.max() <= STEP + SMALL_START + 1e-6 and moved.min() >= STEP - SMALL_START - 1e-6
+    assert 2 * moved.max() <= 0.011 + 1e-6  # protocol 1.5, in [-1, 1] units
+
+
+def test_mim_accumulates_gradients_normalised_by_their_l1_norm():
+    x, eps, step = photos(3, 0.1, 0.9), 0.03, 0.004
+    expected = torch.stack([x[i] + _start(x, i) for i in range(3)])
+    for i in range(3):  # image by image, Dong et al. 2018, algorithm 1 with mu = 1
+        m = torch.zeros_like(x[i])
+        for _ in range(6):
+            here = expected[i].clone().requires_grad_()
+            (g,) = torch.autograd.grad(curved(here[None]).sum(), here)
+            m = m + g / g.abs().sum()
+            expected[i] = (expected[i] + step * m.sign()).clamp(x[i] - eps, x[i] + eps).clamp(0, 1)
+    found = mim(x, curved, eps=eps, step=step, steps=6, generators=keys(3))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    without = ATTACKS["bim"](x, curved, eps=eps, step=step, steps=6, generators=keys(3))
+    assert (found - without).abs().max() > step
+
+
+def _start(x: torch.Tensor, i: int) -> torch.Tensor:
+    return SMALL_START * (2 * torch.rand(x.shape[1:], generator=keys(len(x))[i]) - 1)
+
+
+def test_ten_steps_of_pgd_beat_one(forge):
+    x, c = photos(), torch.ones(4, 5)
+    for objective in (curved, away_from_output(forge, x, [c])):
+        one, ten = (
+            objective(pgd(x, objective, eps=EPS, step=STEP, steps=steps, generators=keys(4))) for steps in (1, 10)
+        )
+        assert (ten > one).all()
+
+
+def test_pgd_starts_in_the_whole_ball_and_bim_next_to_the_photo():
+    x, flat = photos(low=0.1, high=0.9), lambda x: (0 * x).flatten(1).sum(1)
+    moved = [(ATTACKS[name](x, flat, **PAPER, generators=keys(4)) - x).abs().max() for name in ("pgd", "bim")]
+    assert 0.95 * EPS < moved[0] <= EPS + 1e-6 and 0 < moved[1] <= SMALL_START + 1e-6
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_image_is_attacked_the_same_in_whatever_batch_it_is(name, forge):
+    x, c, attack = photos(), torch.ones(4, 5), ATTACKS[name]
+    together = attack(x, curved, **PAPER, generators=keys(4))
+    assert torch.equal(attack(x[2:3], curved, **PAPER, generators=keys(4)[2:3]), together[2:3])
+    alone = attack(x[2:3], away_from_output(forge, x[2:3], [c[2:3]]), **PAPER, generators=keys(4)[2:3])
+    together = attack(x, away_from_output(forge, x, [c]), **PAPER, generators=keys(4))
+    same = (alone - together[2:3]).abs() < 1e-5  # gradients next to 0 may change sign with rounding
+    assert same.float().mean() > 0.99
+
+
+@pytest.mark.parametrize("bad", [{"eps": 0}, {"eps": -0.1}, {"step": 0}, {"steps": 0}])
+def test_an_attack_that_cannot_move_is_refused(bad):
+    with pytest.raises(ValueError, match="must be positive"):
+        pgd(photos(), curved, **PAPER | bad, generators=keys(4))
+
+
+def test_images_outside_0_and_1_are_refused():
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; these reach from -1.0"):
+        pgd(2 * photos().round() - 1, curved, **PAPER, generators=keys(4))
+
+
+def test_8_bit_rounding_stays_inside_the_ball_and_gives_whole_levels():
+    x = torch.arange(256).repeat(12).reshape(1, 3, 32, 32) / 255
+    moved = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 2 * EPS - EPS
+    published = eight_bit((x + moved).clamp(0, 1), x)
+    levels = published * 255
+    assert (levels - levels.round()).abs().max() < 1e-3
+    assert (published - x).abs().max() <= 6 / 255 + 1e-6 < EPS
+    assert ((published - x).abs() <= moved.abs() + 1e-6).all() and (published != x).float().mean() > 0.5
+
+
+def test_unknown_attacks_and_objectives_are_refused_with_the_choices(forge):
+    given = {"c": torch.ones(2, 5), "forge": forge, "as_published": False, "generators": keys(2)} | PAPER
+    with pytest.raises(ValueError, match="no attack 'cw'. Choose from: fgsm, bim, mim, pgd"):
+        disrupt(photos(2), attack="cw", objective="away", **given)
+    with pytest.raises(ValueError, match="no objective 'pink'. Choose from: away, grey, black, white"):
+        disrupt(photos(2), attack="pgd", objective="pink", **given)
+
+
+def test_the_objectives_measure_the_papers_l2():
+    x, x_adv = photos(), photos() * 0.5
+    forge_ = lambda x, c: x  # noqa: E731
+    mean_square = lambda a, b: ((2 * a - 2 * b) ** 2).mean((1, 2, 3))  # noqa: E731
+    torch.testing.assert_close(away_from_output(forge_, x, [None])(x_adv), mean_square(x_adv, x))
+    for name, level in {"grey": 0.5, "black": 0.0, "white": 1.0}.items():
+        found = make_objective(name, forge_, x, [None])(x_adv)
+        torch.testing.assert_close(found, -mean_square(x_adv, torch.full_like(x, level)))
+    torch.testing.assert_close(towards_target(forge_, x, [None])(x_adv), -mean_square(x_adv, x))
+
+
+class Recorder:
+    """A forger that notes the labels it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def __call__(self, x, c):
+        self.asked.append(c.tolist())
+        return (x * (1 + c.mean())).clamp(0, 1)
+
+
+def test_the_corrected_attack_takes_the_five_translations_in_turn():
+    forge, c = Recorder(), torch.tensor([[0.0, 1, 0, 1, 1]])
+    given = {"objective": "away", "as_published": False, "generators": keys(1), "eps": EPS, "step": STEP}
+    disrupt(photos(1), c, forge, attack="pgd", steps=7, **given)
+    five = translations(c).tolist()
+    assert forge.asked == five + five + five[:2]  # the clean outputs, then the steps
+
+
+def test_the_published_attack_pulls_to_grey_by_the_photos_own_labels_whatever_is_asked():
+    c = torch.tensor([[0.0, 1, 0, 1, 1]])
+    given = {"attack": "pgd", "as_published": True} | PAPER
+    forges, results = [Recorder() for _ in range(3)], []
+    for forge, objective in zip(forges, ("away", "white", "grey"), strict=True):
+        results.append(disrupt(photos(1), c, forge, objective=objective, generators=keys(1), **given))
+        assert forge.asked == [c.tolist()] * STEPS
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+    grey = disrupt(photos(1), c, lambda x, c: x, objective="away", generators=keys(1), **given)
+    assert (grey - 0.5).abs().mean() < (photos(1) - 0.5).abs().mean()
+
+
+def test_disrupted_photos_keep_their_rows_and_tell_the_attack(faces, forge, tmp_path):
+    small = {"eps": EPS, "step": STEP, "steps": 2, "seed": 0}
+    found = write_disrupted(tmp_path / "a", faces, forge, attack="mim", **small, batch_size=5)
+    again = write_disrupted(tmp_path / "b", faces, forge, attack="mim", **small, batch_size=12)
+    assert found.axes == {"faces": "random", "attack": "mim"} and found.table.equals(faces.table)
+    moved = found.images.astype(int) - faces.images
+    assert 0 < abs(moved).max() <= 6  # eps is 6.375 levels
+    assert (again.images == found.images).mean() > 0.98
+    published = write_disrupted(tmp_path / "c", faces, forge, attack="fgsm", as_published=True, **small)
+    assert published.axes["attack"] == "fgsm_as_published"
+    assert abs(published.images.astype(int) - faces.images).max() == 1  # 0.0055 is 1.4 levels
+
+
+def test_an_attack_of_ones_own_is_named_by_its_function(faces, forge, tmp_path):
+    def brighten(x, objective, *, eps, step, steps, generators):
+        return (x + eps).clamp(0, 1)
+
+    found = write_disrupted(tmp_path / "a", faces, forge, attack=brighten, eps=EPS, step=STEP, steps=1, seed=0)
+    assert found.axes["attack"] == "brighten" and len(found.labels(ATTRIBUTES)) == 12
+    assert set((found.images.astype(int) - faces.images).ravel()) <= set(range(7))

@@ -1,0 +1,244 @@
+"""Every number agrees with an independent source: NumPy, SciPy, scikit-image, scikit-learn, or pencil and paper."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from scipy.linalg import sqrtm
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
+
+from antidisrupt_lib.metrics.comparison import compare, comparison_results
+from antidisrupt_lib.metrics.detection import (
+    ARM_AXES, detection_measures, detector_results, drop, find_scores, recovery,
+)  # fmt: skip
+from antidisrupt_lib.metrics.distances import disrupted, l1, l2, psnr, ssim
+from antidisrupt_lib.metrics.frechet import choose_extractor, extract, frechet_distance, inception_extractor
+from antidisrupt_lib.metrics.intervals import draw_counts, mean_interval, percentile_interval, set_interval
+
+RNG = np.random.default_rng(5)
+
+
+def pair(n: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    smooth = np.kron(RNG.random((n, 3, 8, 8)), np.ones((4, 4)))
+    y0 = np.clip(smooth + 0.05 * RNG.standard_normal(smooth.shape), 0, 1)
+    return torch.tensor(np.clip(y0 + 0.1 * RNG.standard_normal(y0.shape), 0, 1)).float(), torch.tensor(y0).float()
+
+
+# Distances
+
+
+def test_l1_and_l2_are_means_in_the_papers_units():
+    y, y0 = pair()
+    a, b = 2 * y.double().numpy() - 1, 2 * y0.double().numpy() - 1  # protocol 4.1: images in [-1, 1]
+    assert np.allclose(l1(y, y0), np.abs(a - b).mean((1, 2, 3)), rtol=1e-5)
+    assert np.allclose(l2(y, y0), np.square(a - b).mean((1, 2, 3)), rtol=1e-5)
+
+
+def test_an_output_counts_as_disrupted_from_exactly_the_threshold():
+    y0 = torch.zeros(3, 1, 4, 5)
+    y = y0.clone()
+    y[0, 0, 0, 0] = 0.5  # (2 * 0.5)^2 / 20 is 0.05, exactly in float32 too
+    y[1, 0, 0, 0] = 0.4999
+    y[2] = 1
+    assert disrupted(y, y0).tolist() == [True, False, True]
+
+
+def test_psnr_agrees_with_scikit_image():
+    y, y0 = pair()
+    expected = [peak_signal_noise_ratio(b, a, data_range=1) for a, b in zip(y.numpy(), y0.numpy(), strict=True)]
+    assert np.allclose(psnr(y, y0), expected, atol=1e-4)
+    assert psnr(y, y).isinf().all()
+
+
+def test_ssim_agrees_with_scikit_image():
+    y, y0 = pair()
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
+    expected = [
+        structural_similarity(a.astype(float), b.astype(float), channel_axis=0, **settings)
+        for a, b in zip(y.numpy(), y0.numpy(), strict=True)
+    ]  # both leave out the 5 pixels at the border, where the window is cut
+    assert np.allclose(ssim(y, y0), expected, atol=1e-4)
+    assert ssim(y[:1], y0[:1]).shape == (1,) and torch.allclose(ssim(y, y), torch.ones(4))
+
+
+# Frechet distance
+
+
+def by_matrix_root(a: np.ndarray, b: np.ndarray) -> float:
+    s_a, s_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    return np.square(a.mean(0) - b.mean(0)).sum() + np.trace(s_a + s_b - 2 * sqrtm(s_a @ s_b).real)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(200, 150, 8), (200, 6, 8), (6, 200, 8), (12, 9, 30)])
+def test_frechet_distance_agrees_with_the_matrix_root(n, m, d):
+    mix = RNG.standard_normal((d, d))
+    a, b = RNG.standard_normal((n, d)), RNG.standard_normal((m, d)) @ mix + 0.5
+    assert frechet_distance(a, b) == pytest.approx(by_matrix_root(a, b), rel=2e-3)  # sqrtm of a singular matrix
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a.astype(np.float32), b.astype(np.float32)) == pytest.approx(frechet_distance(a, b), rel=1e-4)
+
+
+def test_frechet_distance_of_a_shift_is_its_square():
+    a = RNG.standard_normal((50, 4))
+    assert frechet_distance(a, a + [3, 0, 4, 0]) == pytest.approx(25)
+
+
+def test_features_are_extracted_alike_from_a_tensor_and_from_batches(faces):
+    x = faces.x()
+    mean_colour = lambda x: x.mean((2, 3))  # noqa: E731
+    assert np.array_equal(extract(mean_colour, x), extract(mean_colour, [x[:5], x[5:]]))
+    assert np.allclose(extract(mean_colour, x), faces.images.mean((1, 2)) / 255)
+
+
+def test_missing_inception_weights_are_named_and_nothing_is_downloaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no Inception weights at .*pt.pth. Download weights-inception-2015"):
+        inception_extractor(tmp_path / "pt.pth")
+    assert choose_extractor("", len) == ("attribute_classifier", len)
+
+
+# Intervals
+
+
+def test_every_bootstrap_sample_is_as_large_as_the_set():
+    counts = draw_counts(30, 100)
+    assert counts.shape == (100, 30) and (counts.sum(1) == 30).all() and len(np.unique(counts, axis=0)) == 100
+    assert np.array_equal(counts, draw_counts(30, 100)) and not np.array_equal(counts, draw_counts(30, 100, "other"))
+
+
+def test_the_interval_of_a_mean_agrees_with_scipy():
+    values = RNG.gamma(2, size=80)
+    mean, low, high = mean_interval(values, np.arange(80))
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=5000, method="percentile", rng=0).confidence_interval
+    assert mean == pytest.approx(values.mean())
+    assert [low, high] == pytest.approx(list(theirs), abs=0.06 * (high - low))
+
+
+def test_95_percent_intervals_hold_the_truth_about_95_percent_of_the_time():
+    photos = np.repeat(np.arange(50), 5)
+    held = {"photos": 0, "images": 0}
+    for _ in range(200):  # five fakes a photo that stand and fall together; the truth is 0
+        values = np.repeat(RNG.standard_normal(50), 5) + 0.3 * RNG.standard_normal(250)
+        for unit, ids in (("photos", photos), ("images", np.arange(250))):
+            _, low, high = mean_interval(values, ids)
+            held[unit] += low <= 0 <= high
+    assert 0.89 <= held["photos"] / 200 <= 0.985
+    assert held["images"] / 200 < 0.75  # what one would get by taking images for independent
+
+
+def test_undefined_draws_are_left_out_of_an_interval():
+    samples = np.array([np.nan, np.inf, *np.linspace(0, 1, 101)])
+    assert percentile_interval(samples) == pytest.approx((0.025, 0.975))
+    assert np.isnan(percentile_interval(np.array([np.nan]))).all()
+
+
+def test_the_interval_of_a_distance_is_not_biased_by_repeated_photos():
+    a, b = RNG.standard_normal((40, 6)), RNG.standard_normal((40, 6)) + 1
+    value, low, high = set_interval(lambda index: frechet_distance(a[index], b[index]), 40)
+    assert value == frechet_distance(a, b) and 0 <= low < value < high
+
+
+# Comparison
+
+
+def batches(x: torch.Tensor, size: int = 4):
+    return [(slice(i, i + size), x[i : i + size]) for i in range(0, len(x), size)]
+
+
+def test_a_comparison_of_known_images_gives_known_numbers(faces):
+    clean = 0.8 * faces.x()
+    shift = torch.where(torch.arange(12) < 6, 0.1, 0.125)[:, None, None, None]
+    seen = []
+
+    def two_copies(x, rows):
+        seen.append(rows)
+        return torch.stack([x, 1 - x])
+
+    found = compare(batches(clean), batches(clean + shift), two_copies, lambda x: x.mean((2, 3)))
+    assert seen == [part for part, _ in batches(clean) for _ in range(2)]
+    assert found.l1.shape == (12, 2) and found.features.shape == (12, 2, 3)
+    assert np.allclose(found.l1[:6], 0.2, atol=1e-5) and np.allclose(found.l2[6:], 0.0625, atol=1e-5)
+    assert found.disrupted.tolist() == [[False] * 2] * 6 + [[True] * 2] * 6
+    assert np.allclose(found.psnr[:6], 20, atol=1e-3)
+    rows = {row["metric"]: row for row in comparison_results(found, {"stage": "purify"}, faces.image_ids, "colour")}
+    assert list(rows) == ["l1", "l2", "share_disrupted", "ssim", "psnr", "frechet_colour"]
+    assert rows["share_disrupted"]["value"] == 0.5 and rows["share_disrupted"]["n"] == 24
+    assert rows["l1"]["value"] == pytest.approx(0.225, abs=1e-5) and rows["psnr"]["n"] == 12
+    assert 0 < rows["share_disrupted"]["low"] < 0.5 < rows["share_disrupted"]["high"] < 1
+
+
+def test_untouched_photos_have_no_distance_and_no_psnr(faces):
+    found = compare(batches(faces.x()), batches(faces.x()), lambda x, rows: x[None], lambda x: x.mean((2, 3)))
+    rows = {row["metric"]: row["value"] for row in comparison_results(found, {}, faces.image_ids, "colour")}
+    assert "psnr" not in rows and rows["ssim"] == pytest.approx(1)
+    assert rows["l1"] == rows["l2"] == rows["share_disrupted"] == 0 and rows["frechet_colour"] == pytest.approx(0, abs=1e-9)
+
+
+# Detection
+
+
+def scores(right_real: float, right_fake: float, photos: int = 20, **axes) -> pd.DataFrame:
+    """A test set with one fake a photo, of which the given shares are called right."""
+    here = np.arange(photos) / photos
+    real, fake = np.where(here < right_real, 0.2, 0.8), np.where(here < right_fake, 0.8, 0.2)
+    ids = [f"{i}" for i in range(photos)]
+    table = pd.DataFrame({"source_id": ids * 2, "fake": [0] * photos + [1] * photos, "score": [*real, *fake]})
+    table["image_id"] = table["source_id"] + "-" + table["fake"].astype(str)
+    axes = dict.fromkeys(ARM_AXES, "") | {"faces": "f", "detector": "d", "poison_ratio": 1.0, "seed": 0} | axes
+    return table.assign(**axes)
+
+
+def test_detection_measures_agree_with_scikit_learn():
+    fake = RNG.random(300) < 0.8
+    table = pd.DataFrame({"fake": fake.astype(int), "score": np.round(0.3 * fake + 0.7 * RNG.random(300), 2)})
+    called = table["score"] >= 0.5
+    expected = {
+        "accuracy": balanced_accuracy_score(fake, called), "auc": roc_auc_score(fake, table["score"]),
+        "recall_real": recall_score(~fake, ~called), "recall_fake": recall_score(fake, called),
+    }  # fmt: skip
+    assert detection_measures(table) == pytest.approx(expected)
+    assert detection_measures(table, threshold=0.25)["recall_fake"] == recall_score(fake, table["score"] >= 0.25)
+
+
+def test_weights_count_a_row_as_often_as_they_say():
+    table = scores(0.5, 0.8)
+    counts = RNG.integers(0, 4, len(table))
+    repeated = table.loc[table.index.repeat(counts)]
+    assert detection_measures(table, counts.astype(float)) == pytest.approx(detection_measures(repeated))
+
+
+def test_drop_and_recovery_are_their_fractions():
+    clean, poisoned, purified = np.array([0.9, 0.9, 0.9]), np.array([0.5, 0.5, 0.9]), np.array([0.7, 0.9, 0.9])
+    assert drop(clean, poisoned) == pytest.approx([0.4, 0.4, 0])
+    assert recovery(clean, poisoned, purified) == pytest.approx([0.5, 1, np.nan], nan_ok=True)  # 0/0 is undefined
+    assert percentile_interval(recovery(clean, poisoned, purified))[1] <= 1
+
+
+def test_the_results_of_the_arms_are_those_of_pencil_and_paper():
+    arms = [
+        scores(1.0, 1.0, arm="clean", poison_ratio=0.0, seed=0), scores(1.0, 0.9, arm="clean", poison_ratio=0.0, seed=1),
+        scores(0.5, 0.5, arm="poisoned", attack="pgd"),
+        scores(0.9, 0.6, arm="purified", attack="pgd", purifier="ours"),
+    ]  # fmt: skip
+    table = pd.DataFrame(detector_results(pd.concat(arms)))
+    mean = table[table["seed"].isna()].set_index(["arm", "metric"])
+    assert mean["value"]["clean", "accuracy"] == pytest.approx(0.975)  # (1 + 0.95) / 2
+    assert mean["value"]["poisoned", "drop"] == pytest.approx(0.475)
+    assert mean["value"]["purified", "recovery"] == pytest.approx((0.75 - 0.5) / (0.975 - 0.5))
+    assert ("clean", "drop") not in mean.index and ("poisoned", "recovery") not in mean.index
+    assert (table["stage"] == "detect").all() and mean["attack"]["clean", "auc"] is None
+    by_seed = table[(table["arm"] == "clean") & (table["metric"] == "accuracy")].dropna(subset="seed")
+    assert by_seed["value"].tolist() == pytest.approx([1, 0.95])
+    inside = table.dropna(subset="low")
+    assert (inside["low"] <= inside["value"] + 1e-9).all() and (inside["value"] <= inside["high"] + 1e-9).all()
+
+
+def test_scores_of_all_stages_are_found_once(tmp_path):
+    for stage, arm in (("x", "clean"), ("y", "clean"), ("y", "poisoned")):
+        (tmp_path / stage / arm).mkdir(parents=True)
+        scores(1, 1, arm=arm).drop(columns="purifier").to_parquet(tmp_path / stage / arm / "scores.parquet")
+    found = find_scores([tmp_path / "x", tmp_path / "y"])
+    assert len(found) == 80 and (found["purifier"] == "").all()
+    with pytest.raises(FileNotFoundError, match=r"Run notebooks/07_train_detectors.ipynb first"):
+        find_scores([tmp_path / "nowhere"])
