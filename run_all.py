@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str]) -> int:
     """Run the study, write its report, and return the exit status."""
-    start = time.monotonic()
+    start, jobs = time.monotonic(), args.jobs or default_jobs(study)
     try:
-        with ThreadPoolExecutor(args.jobs) as executor:  # each thread waits for a process of its own
-            outcome = run(study, executor=executor, jobs=args.jobs, chosen=chosen, forced=forced)
+        with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
+            outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced)
     except KeyboardInterrupt:
         print("\nStopped. What is done is kept: the same command goes on from here.", file=sys.stderr)
         return 130
@@ -67,12 +67,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--force", nargs="*", metavar="STAGE", help="run these stages (or all) although their results stand")
     add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
     add("--list", action="store_true", help="say what would run and why, and run nothing")
-    add("--jobs", type=int, help="nodes at once (default: one per core, 1 with a GPU)")
+    add("--jobs", type=int, help="nodes at once (default: cores / threads, 1 with a GPU)")
     add("--outputs", type=Path, default=HERE / "outputs", metavar="DIR", help="where results go (default: outputs)")
     add("--notebooks", type=Path, default=HERE / "notebooks", metavar="DIR", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    args.jobs = args.jobs or (1 if gpu_names() else os.cpu_count())
     return args
+
+
+def default_jobs(study: Study) -> int:
+    """As many nodes at once as their threads leave room for; a GPU takes one at a time."""
+    return 1 if gpu_names() else max(1, os.cpu_count() // max(node.threads for node in study.nodes.values()))
 
 
 def assignments(args: argparse.Namespace) -> list[str]:

@@ -117,6 +117,7 @@ class _Job:
     recipe: dict
     task: Task
     running: Running
+    git: dict
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _make_job(study: Study, node: Node, now: dict, *, fresh: bool) -> _Job:
     folder.mkdir(parents=True, exist_ok=True)
     parameters = node.parameters | study.paths(node) | {"out": str(folder)}
     task = Task(str(node.notebook.path), parameters, str(folder), node.threads)
-    return _Job(node, now, task, Running(node.id, time.monotonic(), task.progress))
+    return _Job(node, now, task, Running(node.id, time.monotonic(), task.progress), git_state(study.notebooks))
 
 
 def _clear_partials(node: Node, folder: Path, *, keep: bool) -> None:
@@ -255,7 +256,7 @@ def _publish(study: Study, job: _Job, result: Result) -> dict:
         "stage": job.node.stage,
         "variant": job.node.variant,
         "key": recipe_key(job.recipe),
-        "git": git_state(study.notebooks),
+        "git": job.git,  # as it was when the node started
         **job.recipe,
         "seed": job.node.parameters.get("seed"),
         "outputs": result.outputs,
