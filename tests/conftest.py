@@ -1,4 +1,4 @@
-"""What many tests share: faces of random pixels, a tiny forger, and a machine that is left alone (no network, no display)."""
+"""What many tests share: faces of random pixels, a tiny forger, no network and no display."""
 
 import os
 

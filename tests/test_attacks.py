@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
 from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, EPS, SMALL_START, STEP, STEPS, mim, pgd
 from antidisrupt_lib.disruption.disrupt import disrupt, eight_bit, make_objective, write_disrupted
@@ -84,12 +83,6 @@ def test_ten_steps_of_pgd_beat_one(forge):
             objective(pgd(x, objective, eps=EPS, step=STEP, steps=steps, generators=keys(4))) for steps in (1, 10)
         )
         assert (ten > one).all()
-
-
-def test_pgd_starts_in_the_whole_ball_and_bim_next_to_the_photo():
-    x, flat = photos(low=0.1, high=0.9), lambda x: (0 * x).flatten(1).sum(1)
-    moved = [(ATTACKS[name](x, flat, **PAPER, generators=keys(4)) - x).abs().max() for name in ("pgd", "bim")]
-    assert 0.95 * EPS < moved[0] <= EPS + 1e-6 and 0 < moved[1] <= SMALL_START + 1e-6
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -185,12 +178,3 @@ def test_disrupted_photos_keep_their_rows_and_tell_the_attack(faces, forge, tmp_
     published = write_disrupted(tmp_path / "c", faces, forge, attack="fgsm", as_published=True, **small)
     assert published.axes["attack"] == "fgsm_as_published"
     assert abs(published.images.astype(int) - faces.images).max() == 1  # 0.0055 is 1.4 levels
-
-
-def test_an_attack_of_ones_own_is_named_by_its_function(faces, forge, tmp_path):
-    def brighten(x, objective, *, eps, step, steps, generators):
-        return (x + eps).clamp(0, 1)
-
-    found = write_disrupted(tmp_path / "a", faces, forge, attack=brighten, eps=EPS, step=STEP, steps=1, seed=0)
-    assert found.axes["attack"] == "brighten" and len(found.labels(ATTRIBUTES)) == 12
-    assert set((found.images.astype(int) - faces.images).ravel()) <= set(range(7))

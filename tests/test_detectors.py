@@ -40,13 +40,6 @@ def test_a_detector_gives_probabilities_and_is_frozen(faces):
     assert not detector.training and not any(parameter.requires_grad for parameter in detector.parameters())
 
 
-def test_a_detectors_network_reads_images_from_minus_1_to_1(faces):
-    detector, seen = Detector(SMALL), []
-    detector.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    detector(faces.x())
-    torch.testing.assert_close(seen[0], (faces.x() - 0.5) / 0.5)
-
-
 def test_a_saved_detector_gives_the_same_scores(faces, tmp_path):
     detector = Detector(SMALL)
     save_weights(tmp_path / "d.safetensors", detector, {"architecture": detector.architecture})

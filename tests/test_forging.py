@@ -18,12 +18,6 @@ def test_hair_is_set_one_hot_and_gender_and_age_are_flipped():
     assert made[1] == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
 
 
-def test_translations_leave_the_given_labels_alone():
-    c = torch.tensor([[0.0, 1, 0, 1, 1]])
-    translations(c)
-    assert c.tolist() == [[0, 1, 0, 1, 1]]
-
-
 def test_every_fake_says_what_it_was_made_of_and_into(faces, forge, tmp_path):
     fakes = write_fakes(tmp_path / "fakes", faces, forge, batch_size=5)
     table = fakes.table

@@ -33,7 +33,10 @@ def test_an_image_gets_its_noise_in_whatever_batch_it_is(noise):
 
 def test_noise_has_the_stated_distribution():
     x = torch.zeros(2, 3, 64, 64)
-    normal, uniform = randn_like(x, image_generators(0, "n", "ab")), uniform_like(x, image_generators(0, "u", "ab"), 0.1)
+    normal, uniform = (
+        randn_like(x, image_generators(0, "n", "ab")),
+        uniform_like(x, image_generators(0, "u", "ab"), 0.1),
+    )
     assert abs(normal.mean()) < 0.03 and abs(normal.std() - 1) < 0.03
     assert uniform.abs().max() <= 0.1 and abs(uniform.mean()) < 0.003
     assert abs(uniform.std() - 0.1 / 3**0.5) < 0.002

@@ -94,12 +94,6 @@ def counted(steps, tmp_path, **options):
     )  # fmt: skip
 
 
-def test_a_long_history_is_thinned_and_keeps_its_last_step(tmp_path):
-    history = counted(1000, tmp_path)
-    assert 200 <= len(history) <= 202
-    assert history["step"].iloc[-1] == 999 and (history["loss"] == history["step"]).all()
-
-
 def test_samples_are_asked_for_at_every_checkpoint_and_at_the_end(tmp_path):
     done = []
     counted(7, tmp_path, save_every=3, on_save=done.append)
@@ -116,11 +110,6 @@ def test_the_study_can_read_how_far_a_training_is(tmp_path, monkeypatch):
     told = json.loads((tmp_path / "progress.json").read_text())
     assert (told["what"], told["done"], told["total"]) == ("denoiser", 7, 10)
     assert told["seconds_left"] >= 0
-
-
-def test_threads_are_taken_from_the_study(monkeypatch):
-    monkeypatch.setenv("ANTIDISRUPT_THREADS", "1")
-    assert training.use_threads() == torch.get_num_threads() == 1
 
 
 def test_flips_mirror_about_half_of_the_images_whole():

@@ -1,0 +1,82 @@
+"""Rooms know only the rooms before them, and notebooks are clean: both are read from the sources."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "antidisrupt_lib"
+CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
+BASE = {"seeding", "weights", "training"}  # may be imported by every room, and know none
+ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
+    "metrics": BASE | {"metrics"},
+    "plots": BASE | {"metrics"},
+    "study": {"study"},
+    "seeding": set(),
+    "weights": set(),
+    "training": {"seeding", "weights"},
+}
+TENSORS = {"torch", "torchvision", "timm", "diffusers", "torchmetrics", "safetensors"}
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all that a module imports, also inside its functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def sources(room: str) -> list[Path]:
+    return sorted((LIBRARY / room).rglob("*.py")) or [LIBRARY / f"{room}.py"]
+
+
+def test_every_room_is_known():
+    rooms = {path.stem for path in LIBRARY.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert rooms - {"__init__", "zoo"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_rooms_before_it(room):
+    for path in sources(room):
+        names = [name.split(".") for name in imported(path)]
+        rooms = {parts[1] for parts in names if parts[0] == "antidisrupt_lib" and len(parts) > 1}
+        assert rooms <= ALLOWED[room], f"{path.relative_to(ROOT)} imports {rooms - ALLOWED[room]}"
+
+
+def test_the_study_knows_notebooks_and_files_but_no_tensors():
+    for path in sources("study"):
+        assert not TENSORS & {name.partition(".")[0] for name in imported(path)}, path
+
+
+def test_there_are_the_nine_notebooks_of_the_chain():
+    assert [path.name[:2] for path in NOTEBOOKS][:9] == [f"{i:02d}" for i in range(1, 10)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_clean_and_begins_with_its_parameters(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1 and tagged[0] is code[0]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_imports_only_what_exists_in_the_library(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    for node in ast.walk(ast.parse("\n".join(cells))):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("antidisrupt_lib"):
+            module = ROOT / (node.module.replace(".", "/") + ".py")
+            body = ast.parse(module.read_text(encoding="utf-8")).body
+            defined = {top.name for top in body if isinstance(top, ast.FunctionDef | ast.ClassDef)}
+            defined |= {target.id for top in body if isinstance(top, ast.Assign) for target in top.targets}
+            assert {alias.name for alias in node.names} <= defined, f"{path.name}: {node.module}"

@@ -1,0 +1,104 @@
+"""Every figure and table is drawn from the results alone, and is saved with its caption."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from antidisrupt_lib import plots
+from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
+
+PURIFIERS = ("reverse_diffusion", "diffpure_10")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> pd.DataFrame:
+    rows = [result({"stage": "forge", "faces": "drawn"}, "edit_accuracy", 0.9, 0.85, 0.95, 50, "share")]
+    for purifier in (None, *PURIFIERS):
+        axes = {"stage": "purify" if purifier else "disrupt", "faces": "drawn", "attack": "pgd", "purifier": purifier}
+        values = {"share_disrupted": 0.125 if purifier else 0.8, "l2": 0.3, "psnr": 30}
+        rows += [result(axes, name, value, value * 0.9, value * 1.1, 50, "-") for name, value in values.items()]
+        rows += [plain_result(axes, "network_calls", 10, 50, "-")]
+    arms = (("clean", None, None, 0.0), ("poisoned", "pgd", None, 1.0), ("purified", "pgd", PURIFIERS[0], 1.0))
+    for arm, attack, purifier, ratio in arms:
+        axes = {"stage": "detect", "faces": "drawn", "attack": attack, "purifier": purifier, "arm": arm}
+        axes |= {"detector": "xception", "poison_ratio": ratio}
+        for seed in ({"seed": 0}, {"seed": 1}, {}):
+            rows.append(result(axes | seed, "accuracy", 0.75, 0.7, 0.8, 50, "-"))
+    path = tmp_path_factory.mktemp("results") / "results.csv"
+    write_results(path, rows)
+    return read_results([path])
+
+
+@pytest.fixture
+def example_folders(tmp_path) -> list:
+    names = ["photo", "disrupted", "purified", "fake", "broken", "recovered"]
+    for purifier in PURIFIERS:
+        (tmp_path / purifier).mkdir()
+        np.savez(tmp_path / purifier / "examples.npz", **{n: np.random.rand(6, 3, 8, 8).astype("f") for n in names})
+        row = plain_result({"stage": "purify", "purifier": purifier}, "l2", 0, 1, "-")
+        write_results(tmp_path / purifier / "results.csv", [row])
+    return [tmp_path / purifier for purifier in PURIFIERS]
+
+
+def check(figure: Figure, tmp_path, panels: int) -> None:
+    assert isinstance(figure, Figure) and len(figure.axes) == panels
+    plots.save_figure(figure, tmp_path / "out", "f", "What it shows.")
+    with Image.open(tmp_path / "out" / "figures" / "f.png") as image:
+        assert image.format == "PNG" and min(image.size) > 80
+    assert (tmp_path / "out" / "figures" / "f.txt").read_text() == "What it shows."
+    assert not plt.get_fignums()  # no figure stays open
+
+
+def test_figures_of_the_results(results, tmp_path):
+    metrics = {"share_disrupted": "disrupted", "l2": "L2", "psnr": "PSNR"}
+    check(plots.purifier_bars(results, metrics, "pgd"), tmp_path, 3)
+    check(plots.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
+    check(plots.cost_curve(results, "pgd"), tmp_path, 1)
+
+
+def test_bars_show_the_numbers_of_the_table(results):
+    figure = plots.purifier_bars(results, {"share_disrupted": "disrupted"}, "pgd")
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.125, 0.125]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
+        "none",
+        "reverse diffusion",
+        "diffpure 10",
+    ]
+    figure = plots.arm_bars(results, "accuracy", "Accuracy")
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.75] * 3  # a bar per arm, not per seed
+    plt.close("all")
+
+
+def test_figures_of_trainings_and_scores(tmp_path):
+    history = pd.DataFrame({"step": range(20), "g_adv": np.random.rand(20), "d_adv": [np.nan, 1.0] * 10})
+    check(plots.losses(history, "StarGAN"), tmp_path, 2)
+    table = pd.DataFrame({"fake": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 1.0]})
+    check(plots.score_histograms({"clean": table, "poisoned": table}), tmp_path, 2)
+
+
+def test_strips_of_faces(example_folders, tmp_path):
+    x = torch.rand(3, 3, 8, 8)
+    check(plots.strips({"photo": x, "twice": list(2 * x)}, ["a", "b", "c"], "Faces"), tmp_path, 6)
+    check(plots.chain_strip(example_folders[0], 4), tmp_path, 24)
+    check(plots.purifier_strip(example_folders), tmp_path, 8)
+
+
+def test_tables_hold_values_with_their_intervals(results, tmp_path):
+    table = plots.purifier_table(results, "pgd").set_index("purifier")
+    assert table.index.tolist() == ["none", *PURIFIERS]
+    assert table.loc["none", "share_disrupted"] == "0.8 [0.72, 0.88]" and table.loc["none", "network_calls"] == "10"
+    arms = plots.arm_table(results)
+    assert arms["arm"].tolist() == ["clean", "poisoned", "purified"] and set(arms["accuracy"]) == {"0.75 [0.7, 0.8]"}
+    plots.save_table(arms, tmp_path, "arms", "The arms.")
+    assert pd.read_csv(tmp_path / "tables" / "arms.csv")["arm"].tolist() == arms["arm"].tolist()
+    assert (tmp_path / "tables" / "arms.txt").read_text() == "The arms."
+
+
+def test_the_headline_says_what_was_measured(results):
+    text = plots.headline(results)
+    for words in ("90.0% [85.0%, 95.0%]", "pgd disrupts 80.0%", "12.5%", "clean 75.0% [70.0%, 80.0%]"):
+        assert words in text
