@@ -49,6 +49,7 @@ def train_classifier(
 ) -> AttributeClassifier:
     """Train on the faces' attributes with binary cross-entropy, flips and a one-cycle learning rate (AdamW)."""
     about = {"width": width, "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
+    about |= {"attributes": list(attributes), "size": faces.size}
     torch.manual_seed(seed)
     classifier = AttributeClassifier(width, len(attributes)).to(device).train()
     optimizer = torch.optim.AdamW(classifier.parameters(), lr, weight_decay=1e-2)

@@ -113,7 +113,7 @@ def load_generator(path: Path | str) -> Generator:
         state, about = read_weights(path)
         if "conv_dim" not in about.get("architecture", {}):
             raise ValueError(
-                f"{path} holds a {about.get('network', 'network of unknown kind')}, not a StarGAN generator."
+                f"{path} holds weights of another kind ({about.get('network', 'unknown')}), not a StarGAN generator."
             )
         generator = Generator(**about["architecture"])
     else:

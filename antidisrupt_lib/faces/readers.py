@@ -189,4 +189,4 @@ def _square(path: Path, size: int) -> np.ndarray:
         side = min(CROP, *image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         box = (left, top, left + side, top + side)
-        return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box))
+        return np.asarray(image.convert("RGB").crop(box).resize((size, size), Image.Resampling.BILINEAR))

@@ -50,7 +50,7 @@ def split_as_published(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _bounds() -> np.ndarray:
-    # Rounded: 0.7 + 0.2 is a little more than 0.9 in floating point.
+    # Rounded: 0.7 + 0.2 is not quite 0.9 in floating point.
     return np.cumsum(list(SHARES.values())).round(6)[:-1]
 
 

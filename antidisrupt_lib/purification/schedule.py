@@ -2,7 +2,8 @@
 
     x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) e,   abar_t = prod (1 - beta_s),   beta linear from 1e-4 to 0.02, T = 1000
 
-Diffusion works on [-1, 1]. diffusers' DDPMScheduler counts from 0: its timestep t - 1 is the paper's step t.
+Diffusion works on [-1, 1]. Steps are Ho et al.'s, t = 1..T with t betas behind x_t; diffusers' DDPMScheduler calls step
+t its timestep t - 1. The original counts its betas from 0, so that its step 10 has 11 of them behind it: our step 11.
 """
 
 from diffusers import DDPMScheduler

@@ -58,7 +58,7 @@ def train_denoiser(
         return {"loss": loss.detach()}
 
     state = {"network": network, "optimizer": optimizer} | ({"average": average} if average else {})
-    about = asdict(config) | {"size": faces.size}
+    about = asdict(config) | {"size": faces.size, "architecture": network.architecture}
     history = run_training(
         step, state, steps=config.steps, checkpoint=checkpoint, about=about, what="denoiser", save_every=save_every
     )
@@ -97,7 +97,8 @@ def train_autoencoder(
     """
     network = network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr)
-    about = {"steps": steps, "noise_std": noise_std, "as_published": as_published, "lr": lr, "seed": seed, "what": what}
+    about = {"what": what, "steps": steps, "noise_std": noise_std, "as_published": as_published, "lr": lr}
+    about |= {"batch_size": batch_size, "size": faces.size, "seed": seed}
 
     def step(i: int) -> dict[str, Tensor]:
         x = faces.x(draw_batch(len(faces), batch_size, seed, what, i), device)
