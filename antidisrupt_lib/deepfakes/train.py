@@ -20,9 +20,10 @@ from antidisrupt_lib.training import draw_batch, random_flip, run_training
 class StarGANConfig:
     """Hyperparameters; the defaults are the published ones.
 
-    Two are ours, and 0 as published: `ema`, the decay of a weight average that is kept instead of the last weights,
-    and `lambda_id`, the weight of |G(x, c) - x| with the photo's own labels c. A short training needs it: the cycle
-    alone takes tens of thousands of steps to teach the generator to keep the background.
+    Three are ours, and 0 as published: `ema`, the decay of a weight average that is kept instead of the last weights,
+    and `lambda_id`, the weight of |G(x, c) - x| with the photo's own labels c, which fades to 0 over the first
+    `id_steps`. A short training needs it: the cycle alone takes tens of thousands of steps to teach the generator to
+    keep the background.
     """
 
     conv_dim: int = 64
@@ -38,6 +39,7 @@ class StarGANConfig:
     lambda_rec: float = 10.0
     lambda_gp: float = 10.0
     lambda_id: float = 0.0
+    id_steps: int = 0
     ema: float = 0.0
     seed: int = 0
 
@@ -133,8 +135,8 @@ def _stargan_step(
         losses = critic_losses(d, g, x, c, target, alpha)
         _update(optimizers[1], d, _weighted(losses, config))
         if (i + 1) % config.n_critic == 0:
-            g_losses = generator_losses(d, g, x, c, target, identity=config.lambda_id > 0)
-            _update(optimizers[0], g, _weighted(g_losses, config))
+            g_losses = generator_losses(d, g, x, c, target, identity=i < config.id_steps)
+            _update(optimizers[0], g, _weighted(g_losses, config, 1 - i / max(1, config.id_steps)))
             losses |= g_losses
             if ema:
                 ema.update_parameters(g)
@@ -143,9 +145,10 @@ def _stargan_step(
     return step
 
 
-def _weighted(losses: dict[str, Tensor], config: StarGANConfig) -> Tensor:
-    """Their sum, each times its lambda; the adversarial term has none."""
-    weights = {"cls": config.lambda_cls, "gp": config.lambda_gp, "rec": config.lambda_rec, "id": config.lambda_id}
+def _weighted(losses: dict[str, Tensor], config: StarGANConfig, fade: float = 1.0) -> Tensor:
+    """Their sum, each times its lambda; the adversarial term has none, and that of the identity term fades."""
+    weights = {"cls": config.lambda_cls, "gp": config.lambda_gp, "rec": config.lambda_rec}
+    weights["id"] = fade * config.lambda_id
     return sum(weights.get(name[2:], 1.0) * loss for name, loss in losses.items())
 
 
