@@ -160,21 +160,18 @@ def cost_curve(results: pd.DataFrame, attack: str, metric: str = "share_disrupte
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
     figure, ax = plt.subplots(figsize=(5, 3.2))
     ax.scatter(table["network_calls"], table[metric], color=NEUTRAL)
-    for name, row in table.iterrows():
-        ax.annotate(
-            name.replace("_", " "),
-            (row["network_calls"], row[metric]),
-            xytext=(4, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
+    near = table.groupby([table["network_calls"], table[metric].round(1)])  # one text for points that touch
+    for _, some in near:
+        names = "\n".join(name.replace("_", " ") for name in some.index)
+        at = (some["network_calls"].iloc[0], some[metric].mean())
+        ax.annotate(names, at, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8)
     ax.set(
         xscale="log",
         xlabel="network calls per image",
         ylabel=metric.replace("_", " "),
         title=f"Cost and effect against {attack}",
     )
-    ax.margins(x=0.25, y=0.15)
+    ax.margins(x=0.35, y=0.2)
     return figure
 
 
