@@ -29,13 +29,6 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.square(mu_a - mu_b).sum() + trace - 2 * root)
 
 
-@torch.no_grad()
-def extract(extractor: Extractor, batches: list[Tensor] | Tensor, device: torch.device | str = "cpu") -> np.ndarray:
-    """Features n x d of images in [0, 1]; a tensor is taken in batches of 64."""
-    batches = batches.split(64) if isinstance(batches, Tensor) else batches
-    return np.concatenate([extractor(x.to(device)).flatten(1).cpu().numpy() for x in batches])
-
-
 def inception_extractor(weights: Path | str, device: torch.device | str = "cpu") -> Extractor:
     """FID's own features: TensorFlow's Inception, 2048 pooled numbers, from a local weights file.
 
