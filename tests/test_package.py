@@ -44,7 +44,7 @@ def test_the_paper_study_has_the_published_hyperparameters(tmp_path):
     forger = {"conv_dim": 64, "blocks": 6, "d_layers": 6, "steps": 200_000, "decay_steps": 100_000, "batch_size": 16}
     forger |= {"n_critic": 5, "lr": 1e-4, "lambda_rec": 10, "lambda_id": 0, "id_steps": 0, "ema": 0}
     denoiser = {"network": "published", "architecture": {"n_feat": 128}, "batch_size": 32, "lr": 2e-5, "max_t": 1000}
-    autoencoders = {"autoencoder_noise": 0.025, "autoencoder_batch_size": 256}
+    autoencoders = {"autoencoder_noise": 0.025, "autoencoder_batch_size": 256, "autoencoder_lr": 1e-3}
     disruption = {"eps": 0.025, "step": 0.005, "steps": 10}
     published = {"02_train_deepfake": forger, "03_train_defense": denoiser | autoencoders | {"ema": 0}}
     for node, values in (published | {"04_disrupt[attack=pgd]": disruption}).items():

@@ -4,7 +4,11 @@ As published they read images in [-1, 1] but end in a sigmoid, so that the darke
 reach. Corrected, they read and write [0, 1].
 """
 
+from pathlib import Path
+
 from torch import nn
+
+from antidisrupt_lib.weights import load_state, read_weights
 
 
 def _convs(count: int, width: int, c_in: int = 3) -> list[nn.Module]:
@@ -26,3 +30,17 @@ def flat_autoencoder() -> nn.Sequential:
 
 
 AUTOENCODERS = {"autoencoder_1": pooled_autoencoder, "autoencoder_2": flat_autoencoder}
+
+
+def load_autoencoder(path: Path | str) -> nn.Sequential:
+    """An autoencoder from safetensors, by the network on its card.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it holds another network.
+    """
+    state, about = read_weights(path)
+    if about.get("network") not in AUTOENCODERS:
+        raise ValueError(f"{path} holds no autoencoder (its card says {about.get('network')!r}).")
+    network = AUTOENCODERS[about["network"]]()
+    load_state(network, state, path)
+    return network.eval().requires_grad_(False)

@@ -1,7 +1,8 @@
-"""Publish the weights of a finished zoo study: python -m antidisrupt_lib.zoo outputs/zoo"""
+"""Publish weights of a finished zoo study, all or some: python -m antidisrupt_lib.zoo outputs/zoo [NAME ...]"""
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import torch
 
 from antidisrupt_lib.deepfakes.classifier import load_classifier
 from antidisrupt_lib.deepfakes.stargan import load_generator
+from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoder
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights
 
@@ -16,6 +18,10 @@ WEIGHTS = {
     "generator": ("02_train_deepfake", load_generator, "tables/edit_accuracy.csv"),
     "classifier": ("02_train_deepfake", load_classifier, "tables/classifier.csv"),
     "denoiser": ("03_train_defense", lambda path: load_denoiser(path)[0], "tables/denoiser.csv"),
+} | {
+    name + form: ("03_train_defense", load_autoencoder, "tables/autoencoders.csv")
+    for name in AUTOENCODERS
+    for form in ("", "_as_published")
 }
 
 
@@ -31,18 +37,26 @@ def card(folder: Path, about: dict, measured: str) -> dict:
     }
 
 
-def publish(study: Path) -> None:
-    """Copy the study's weights into the zoo as float16, with their cards, and write the zoo's README."""
+def publish(study: Path, names: Iterable[str]) -> None:
+    """Copy the study's weights into the zoo as float16, with their cards."""
+    for name in names:
+        stage, load, measured = WEIGHTS[name]
+        path = study / stage / f"{name}.safetensors"
+        about = card(study / stage, read_weights(path)[1], measured)
+        save_weights(ZOO / f"{name}.safetensors", load(path), about, dtype=torch.float16)
+
+
+def write_readme() -> None:
+    """The zoo's README: every card in it."""
     lines = ["# Zoo", "", "Small weights for 64 px drawn faces, made by `params/zoo.yaml`. MIT, as the code.", ""]
-    for name, (stage, load, measured) in WEIGHTS.items():
-        folder = study / stage
-        about = card(folder, read_weights(folder / f"{name}.safetensors")[1], measured)
-        save_weights(ZOO / f"{name}.safetensors", load(folder / f"{name}.safetensors"), about, dtype=torch.float16)
+    for name in WEIGHTS:
+        about = read_weights(ZOO / f"{name}.safetensors")[1]
         lines += [f"## {name}.safetensors", "", "```json", json.dumps(about, indent=1), "```", ""]
     (ZOO / "README.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("Usage: python -m antidisrupt_lib.zoo outputs/zoo")
-    publish(Path(sys.argv[1]))
+    if len(sys.argv) < 2 or set(sys.argv[2:]) - WEIGHTS.keys():
+        sys.exit(f"Usage: python -m antidisrupt_lib.zoo outputs/zoo [NAME ...], with names of {', '.join(WEIGHTS)}")
+    publish(Path(sys.argv[1]), sys.argv[2:] or WEIGHTS)
+    write_readme()
