@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from antidisrupt_lib.purification.autoencoders import AUTOENCODERS
+from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, make_autoencoders
 from antidisrupt_lib.purification.purifiers import Autoencoder, DiffPure, ReverseDiffusion, reverse_diffusion
 from antidisrupt_lib.purification.purify import load_denoiser, load_purifier, write_purified
 from antidisrupt_lib.purification.schedule import add_noise, forward_std
@@ -47,9 +47,7 @@ def defence(tmp_path, unet):
     """A folder as notebook 03 leaves it, with a denoiser that knows the steps 1 to 20."""
     about = {"network": "published", "architecture": {"n_feat": 8}, "max_t": 20}
     save_weights(tmp_path / "denoiser.safetensors", unet, about)
-    for name, make in AUTOENCODERS.items():
-        for label in (name, f"{name}_as_published"):
-            save_weights(tmp_path / f"{label}.safetensors", make(), {})
+    save_weights(tmp_path / "autoencoders.safetensors", make_autoencoders(0), {})
     return tmp_path
 
 
@@ -176,7 +174,7 @@ def test_names_and_starts_that_do_not_exist_are_refused(defence):
         with pytest.raises(ValueError, match=f"starts at step {start}, but the denoiser in .* knows steps 1 to 20"):
             load_purifier(name, defence)
     with pytest.raises(ValueError, match="holds no epsilon network"):
-        load_denoiser(defence / "autoencoder_1.safetensors")
+        load_denoiser(defence / "autoencoders.safetensors")
 
 
 # Networks

@@ -89,6 +89,16 @@ def test_a_file_that_a_parameter_names_counts_by_its_content(root):
     assert judge(root, done, stages)[1] == "input changed: attack (zoo/attack.bin)"
 
 
+def test_a_folder_that_a_parameter_names_counts_by_its_files(root):
+    stages = STAGES | {"04_disrupt": {"attack": "faces"}}
+    (root / "notebooks/faces").mkdir()
+    (root / "notebooks/faces/1.jpg").write_bytes(b"photo")
+    done, _ = judge(root, stages=stages)
+    assert judge(root, done, stages)[1] is None
+    (root / "notebooks/faces/2.jpg").write_bytes(b"photo")
+    assert judge(root, done, stages)[1] == "input changed: attack (faces)"
+
+
 def test_a_missing_or_altered_output_is_noticed_and_a_touched_one_is_not(root):
     done, _ = judge(root)
     os.utime(root / "result/images.npy", (0, 0))

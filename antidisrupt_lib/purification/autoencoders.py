@@ -6,6 +6,7 @@ reach. Corrected, they read and write [0, 1].
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from antidisrupt_lib.weights import load_state, read_weights
@@ -29,18 +30,29 @@ def flat_autoencoder() -> nn.Sequential:
     return nn.Sequential(*_convs(3, 3))
 
 
-AUTOENCODERS = {"autoencoder_1": pooled_autoencoder, "autoencoder_2": flat_autoencoder}
+AUTOENCODERS = {
+    "autoencoder_1": pooled_autoencoder,
+    "autoencoder_2": flat_autoencoder,
+    "autoencoder_1_as_published": pooled_autoencoder,
+    "autoencoder_2_as_published": flat_autoencoder,
+}
 
 
-def load_autoencoder(path: Path | str) -> nn.Sequential:
-    """An autoencoder from safetensors, by the network on its card.
+def make_autoencoders(seed: int) -> nn.ModuleDict:
+    """All of them, untrained, by name; each pair of forms starts from the same weights."""
+    networks = nn.ModuleDict()
+    for name, make in AUTOENCODERS.items():
+        torch.manual_seed(seed)
+        networks[name] = make()
+    return networks
+
+
+def load_autoencoders(path: Path | str) -> nn.ModuleDict:
+    """All of them by name, from one safetensors file.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such file, or it holds another network.
+        FileNotFoundError, ValueError: there is no such file, or it holds other weights.
     """
-    state, about = read_weights(path)
-    if about.get("network") not in AUTOENCODERS:
-        raise ValueError(f"{path} holds no autoencoder (its card says {about.get('network')!r}).")
-    network = AUTOENCODERS[about["network"]]()
-    load_state(network, state, path)
-    return network.eval().requires_grad_(False)
+    networks = make_autoencoders(0)
+    load_state(networks, read_weights(path)[0], path)
+    return networks.eval().requires_grad_(False)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
-from antidisrupt_lib.purification.autoencoders import AUTOENCODERS
+from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoders
 from antidisrupt_lib.purification.purifiers import Autoencoder, DiffPure, Purifier, ReverseDiffusion
 from antidisrupt_lib.purification.unets import NETWORKS, make_network
 from antidisrupt_lib.seeding import image_generators
@@ -36,7 +36,7 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
 
     Args:
         name: `reverse_diffusion` (start 10) or `diffpure` (start 300), either with another start as `_20`;
-            `autoencoder_1` or `autoencoder_2`, either with `_as_published`.
+            or a name of AUTOENCODERS.
 
     Raises:
         ValueError: there is no such purifier.
@@ -51,13 +51,10 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
                 f"{name} starts at step {purifier.start}, but the denoiser in {folder} knows steps 1 to {max_t}."
             )
         return purifier
-    base = name.removesuffix("_as_published")
-    if base not in AUTOENCODERS:
+    if name not in AUTOENCODERS:
         raise ValueError(f"There is no purifier {name!r}. Choose one such as {', '.join(NAMES)}.")
-    network = AUTOENCODERS[base]()
-    path = folder / f"{name}.safetensors"
-    load_state(network, read_weights(path)[0], path)
-    return Autoencoder(network.to(device).eval().requires_grad_(False), as_published=name != base)
+    network = load_autoencoders(folder / "autoencoders.safetensors")[name]
+    return Autoencoder(network.to(device), as_published=name.endswith("as_published"))
 
 
 def write_purified(

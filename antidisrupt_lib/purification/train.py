@@ -92,7 +92,7 @@ def train_autoencoder(
     """Train a denoising autoencoder: mean squared error, Adam, learning rate x 0.8 ten times on the way.
 
     Args:
-        noise_std: of the Gaussian training noise, in the units of the range the network reads.
+        noise_std: of the Gaussian training noise, in [-1, 1] units (published: 0.025).
         as_published: images in [-1, 1], and noisy images clipped to [0, 1] all the same (protocol 1.4, defects).
     """
     network = network.to(device).train()
@@ -102,10 +102,10 @@ def train_autoencoder(
 
     def step(i: int) -> dict[str, Tensor]:
         x = faces.x(draw_batch(len(faces), batch_size, seed, what, i), device)
-        x = 2 * x - 1 if as_published else x
+        x, std = (2 * x - 1, noise_std) if as_published else (x, noise_std / 2)
         noise = torch.randn(x.shape, generator=generator(seed, what, "noise", i)).to(device)
         optimizer.param_groups[0]["lr"] = lr * 0.8 ** (10 * i // steps)
-        loss = mse_loss(network((x + noise_std * noise).clamp(0, 1)), x)
+        loss = mse_loss(network((x + std * noise).clamp(0, 1)), x)
         _descend(optimizer, loss)
         return {"loss": loss.detach()}
 

@@ -47,11 +47,23 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
 
 
 def _named_files(node: Node, library: Path) -> dict[str, str]:
-    """{parameter: hash} of the files that text parameters name: weights, by a path or in the library's zoo."""
+    """{parameter: hash} of what text parameters name: a weights file, by a path or in the zoo, or a folder of faces."""
     texts = {name: value for name, value in node.parameters.items() if isinstance(value, str) and value}
-    places = {name: (node.notebook.path.parent / text, library / text) for name, text in texts.items()}
-    found = {name: path for name, paths in places.items() for path in paths if os.path.isfile(path)}
-    return {name: _hash_file(path) for name, path in found.items()}
+    named: dict[str, str] = {}
+    for name, text in texts.items():
+        beside = node.notebook.path.parent / text
+        files = [path for path in (beside, library / text) if os.path.isfile(path)]
+        if files:
+            named[name] = _hash_file(files[0])
+        elif os.path.isdir(beside):
+            named[name] = _hash_listing(beside)
+    return named
+
+
+def _hash_listing(folder: Path) -> str:
+    """Hash of the names and sizes of the files in a folder; to read 200,000 photos would take too long."""
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    return _sha256(json.dumps(sizes, sort_keys=True).encode())
 
 
 def recipe_key(recipe: dict) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from antidisrupt_lib.deepfakes.classifier import load_classifier
 from antidisrupt_lib.deepfakes.stargan import load_generator
-from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoder
+from antidisrupt_lib.purification.autoencoders import load_autoencoders
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights
 
@@ -18,10 +18,7 @@ WEIGHTS = {
     "generator": ("02_train_deepfake", load_generator, "tables/edit_accuracy.csv"),
     "classifier": ("02_train_deepfake", load_classifier, "tables/classifier.csv"),
     "denoiser": ("03_train_defense", lambda path: load_denoiser(path)[0], "tables/denoiser.csv"),
-} | {
-    name + form: ("03_train_defense", load_autoencoder, "tables/autoencoders.csv")
-    for name in AUTOENCODERS
-    for form in ("", "_as_published")
+    "autoencoders": ("03_train_defense", load_autoencoders, "tables/autoencoders.csv"),
 }
 
 
