@@ -42,8 +42,8 @@ class Detector(nn.Module):
         return self.network(2 * x - 1).squeeze(1)
 
 
-def detect_with(detector: Detector) -> Detect:
-    """`detect(x) -> P(fake)` of a detector, frozen and in evaluation mode."""
+def detect_with(detector: nn.Module) -> Detect:
+    """`detect(x) -> P(fake)` of a network with one logit per image, frozen and in evaluation mode."""
     detector.eval().requires_grad_(False)
     return lambda x: detector(x).sigmoid()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from antidisrupt_lib.detection.detectors import Detect, Detector, score
@@ -82,11 +82,16 @@ def treated_photos(photos: FaceSet, ratio: float, seed: int) -> np.ndarray:
 
 
 def train_detector(
-    data: TrainingSet, config: DetectorConfig, *, checkpoint: Path | str, device: torch.device | str = "cpu"
-) -> tuple[Detector, pd.DataFrame]:
-    """Train a detector with binary cross-entropy and flips; returns it with its loss history."""
+    data: TrainingSet, config: DetectorConfig, *, detector: nn.Module | None = None, checkpoint: Path | str,
+    device: torch.device | str = "cpu",
+) -> tuple[nn.Module, pd.DataFrame]:  # fmt: skip
+    """Train a detector with binary cross-entropy and flips; returns it with its loss history.
+
+    Args:
+        detector: a network of your own, images in [0, 1] to logits of shape N, instead of timm's `config.detector`.
+    """
     torch.manual_seed(config.seed)
-    detector = Detector(config.detector, config.pretrained).to(device).train()
+    detector = (detector or Detector(config.detector, config.pretrained)).to(device).train()
     optimizer = torch.optim.Adam(detector.parameters(), config.lr)
     half, seed = config.batch_size // 2, config.seed
     label = torch.arange(2 * half, device=device).ge(half).float()
