@@ -70,10 +70,10 @@ class DeepImagePrior:
         for i in range(self.iterations):
             y = network((noise + self.jitter * randn_like(noise, generators)).flatten(0, 1)[None]).view_as(x)
             error = (y - x).square().flatten(1).mean(1)
-            if i % LOOK == 0:
-                last_look = back_track(network, error.detach(), last_look, self.fall)
             optimizer.zero_grad()
             error.sum().backward()  # the groups share nothing: each image descends its own error
+            if i % LOOK == 0:
+                last_look = back_track(network, error.detach(), last_look, self.fall)
             optimizer.step()
             yield y.detach()
 

@@ -100,7 +100,7 @@ class Jpeg:
 class BitDepth:
     """Every value rounded to the nearest of 2^bits levels (feature squeezing, Xu et al. 2018)."""
 
-    bits: int = 4
+    bits: int = 5
     network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = False
 
@@ -117,7 +117,7 @@ class BitDepth:
 class TotalVariation:
     """The image of least total variation near the photo (Chambolle 2004); a larger `weight` smooths more."""
 
-    weight: float = 0.1
+    weight: float = 0.03
     network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = False
 

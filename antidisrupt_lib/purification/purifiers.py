@@ -119,7 +119,7 @@ class DDIM(Diffusion):
         ValueError: there are not so many steps between start and 0.
     """
 
-    start: int = 30
+    start: int = 10
     steps: int = 3
 
     def __post_init__(self) -> None:
@@ -143,7 +143,7 @@ class DDIM(Diffusion):
 class OneStep(DDIM):
     """Forward with fresh noise, then the x_0 that the network predicts at once: one call, a DDIM of one step."""
 
-    start: int = 20
+    start: int = 10
     steps: int = field(default=1, init=False)
 
 
