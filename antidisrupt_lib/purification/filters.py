@@ -21,24 +21,27 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 
 @dataclass(frozen=True)
-class Unchanged:
-    """The purifier that does nothing."""
+class Filter:
+    """What the purifiers without a network share."""
 
     network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Unchanged(Filter):
+    """The purifier that does nothing."""
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         return x
 
 
 @dataclass(frozen=True)
-class GaussianBlur:
+class GaussianBlur(Filter):
     """A Gaussian of `sigma` pixels in a `kernel` x `kernel` window; the defaults are the original's (protocol 1.4)."""
 
     sigma: float = 1.5
     kernel: int = 11
-    network_calls: ClassVar[int] = 0
-    differentiable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_kernel(self.kernel)
@@ -49,42 +52,40 @@ class GaussianBlur:
 
 
 @dataclass(frozen=True)
-class AverageBlur:
-    """The mean of the `kernel` x `kernel` pixels around each, the image mirrored at its borders."""
+class SquareBlur(Filter):
+    """What blurs over the `kernel` x `kernel` pixels around each share; the image is mirrored at its borders."""
 
     kernel: int = 3
-    network_calls: ClassVar[int] = 0
-    differentiable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_kernel(self.kernel)
 
-    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        return F.avg_pool2d(_mirrored(x, self.kernel), self.kernel, stride=1)
+    def mirrored(self, x: Tensor) -> Tensor:
+        return F.pad(x, [self.kernel // 2] * 4, mode="reflect")
 
 
 @dataclass(frozen=True)
-class MedianBlur:
-    """The median of the `kernel` x `kernel` pixels around each, per channel, the image mirrored at its borders."""
-
-    kernel: int = 3
-    network_calls: ClassVar[int] = 0
-    differentiable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _check_kernel(self.kernel)
+class AverageBlur(SquareBlur):
+    """The mean of the pixels around each."""
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        windows = F.unfold(_mirrored(x, self.kernel), self.kernel)
+        return F.avg_pool2d(self.mirrored(x), self.kernel, stride=1)
+
+
+@dataclass(frozen=True)
+class MedianBlur(SquareBlur):
+    """The median of the pixels around each, channel by channel."""
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        windows = F.unfold(self.mirrored(x), self.kernel)
         return windows.unflatten(1, (x.shape[1], -1)).median(2).values.view_as(x)
 
 
 @dataclass(frozen=True)
-class Jpeg:
+class Jpeg(Filter):
     """A JPEG file of `quality` 1..100 and back: 8 bits, chroma at half the resolution, as libjpeg writes it."""
 
     quality: int = 75
-    network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -97,11 +98,10 @@ class Jpeg:
 
 
 @dataclass(frozen=True)
-class BitDepth:
+class BitDepth(Filter):
     """Every value rounded to the nearest of 2^bits levels (feature squeezing, Xu et al. 2018)."""
 
     bits: int = 5
-    network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -114,11 +114,10 @@ class BitDepth:
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(Filter):
     """The image of least total variation near the photo (Chambolle 2004); a larger `weight` smooths more."""
 
     weight: float = 0.03
-    network_calls: ClassVar[int] = 0
     differentiable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -185,10 +184,6 @@ def _quantisation_tables(quality: int) -> Tensor:
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
     with Image.open(file) as image:
         return torch.tensor([image.quantization[i] for i in (0, 1)])
-
-
-def _mirrored(x: Tensor, kernel: int) -> Tensor:
-    return F.pad(x, [kernel // 2] * 4, mode="reflect")
 
 
 def _check_kernel(kernel: int) -> None:

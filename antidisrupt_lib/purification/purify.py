@@ -60,11 +60,12 @@ Loader = Callable[[Path, torch.device | str], Purifier]
 
 def purifier_names() -> list[str]:
     """The names that `load_purifier` knows; what can be left out in brackets, numbers in capitals."""
-    names = []
-    for name, (_, numbers) in (DIFFUSIONS | UNTRAINED).items():
-        names.append(name + "".join(f"[{joint}{number}" for joint, number in zip("_x", numbers, strict=False)))
-        names[-1] += "]" * len(numbers)
-    return [*names, *(f"{name}[_as_published]" for name in AUTOENCODERS)]
+    named = [_syntax(name, list(numbers)) for name, (_, numbers) in (DIFFUSIONS | UNTRAINED).items()]
+    return named + [f"{name}[_as_published]" for name in AUTOENCODERS]
+
+
+def _syntax(name: str, numbers: list[str]) -> str:
+    return f"{name}[_{'[x'.join(numbers)}{']' * len(numbers)}" if numbers else name
 
 
 def load_denoiser(path: Path | str) -> tuple[nn.Module, int]:
