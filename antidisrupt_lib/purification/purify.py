@@ -2,7 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,59 @@ from torch import nn
 
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoders
-from antidisrupt_lib.purification.purifiers import Autoencoder, DiffPure, Purifier, ReverseDiffusion
+from antidisrupt_lib.purification.compose import Composed
+from antidisrupt_lib.purification.deep_image_prior import DeepImagePrior
+from antidisrupt_lib.purification.filters import (
+    AverageBlur,
+    BitDepth,
+    GaussianBlur,
+    Jpeg,
+    MedianBlur,
+    TotalVariation,
+    Unchanged,
+)
+from antidisrupt_lib.purification.purifiers import (
+    DDIM,
+    Autoencoder,
+    DiffPure,
+    Diffusion,
+    OneStep,
+    Purifier,
+    ReverseDiffusion,
+)
 from antidisrupt_lib.purification.unets import NETWORKS, make_network
 from antidisrupt_lib.seeding import image_generators
 from antidisrupt_lib.training import progress
 from antidisrupt_lib.weights import load_state, read_weights
 
-DIFFUSIONS = {"reverse_diffusion": ReverseDiffusion, "diffpure": DiffPure}
-NAMES = ("reverse_diffusion", "reverse_diffusion_20", "diffpure", "diffpure_10", *AUTOENCODERS)
+# What each name stands for, and the numbers that may follow it as NAME_A or NAME_AxB
+DIFFUSIONS = {
+    "reverse_diffusion": (ReverseDiffusion, {"START": int}),
+    "diffpure": (DiffPure, {"START": int}),
+    "ddim": (DDIM, {"START": int, "STEPS": int}),
+    "one_step": (OneStep, {"START": int}),
+}
+UNTRAINED = {
+    "none": (Unchanged, {}),
+    "gaussian_blur": (GaussianBlur, {"SIGMA": float}),
+    "average_blur": (AverageBlur, {"KERNEL": int}),
+    "median_blur": (MedianBlur, {"KERNEL": int}),
+    "jpeg": (Jpeg, {"QUALITY": int}),
+    "bit_depth": (BitDepth, {"BITS": int}),
+    "total_variation": (TotalVariation, {"WEIGHT": float}),
+    "deep_image_prior": (DeepImagePrior, {"ITERATIONS": int}),
+}
+Loader = Callable[[Path, torch.device | str], Purifier]
+
+
+def purifier_names() -> list[str]:
+    """The names that `load_purifier` knows; what can be left out in brackets, numbers in capitals."""
+    named = [_syntax(name, list(numbers)) for name, (_, numbers) in (DIFFUSIONS | UNTRAINED).items()]
+    return [*named, *AUTOENCODERS]
+
+
+def _syntax(name: str, numbers: list[str]) -> str:
+    return f"{name}[_{'[x'.join(numbers)}{']' * len(numbers)}" if numbers else name
 
 
 def load_denoiser(path: Path | str) -> tuple[nn.Module, int]:
@@ -35,28 +82,52 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
     """The purifier called `name`, with the weights in `folder` (made by notebook 03).
 
     Args:
-        name: `reverse_diffusion` (start 10) or `diffpure` (start 300), either with another start as `_20`;
-            or a name of AUTOENCODERS.
+        name: one of `purifier_names()`, such as `reverse_diffusion`, `reverse_diffusion_20`, `ddim_30x3` or `jpeg_75`;
+            or several joined by `+`, which work from left to right: `gaussian_blur+reverse_diffusion`.
+        folder: read only if some part has weights, and only after all of the name is understood; else it may be "".
 
     Raises:
-        ValueError: there is no such purifier.
+        ValueError: there is no such purifier, or one of its numbers is out of range.
     """
-    folder = Path(folder)
-    if diffusion := re.fullmatch(r"(reverse_diffusion|diffpure)(?:_(\d+))?", name):
-        network, max_t = load_denoiser(folder / "denoiser.safetensors")
-        start = {"start": int(diffusion[2])} if diffusion[2] else {}
-        purifier = DIFFUSIONS[diffusion[1]](network.to(device), **start)
-        if purifier.start > max_t:
-            raise ValueError(
-                f"{name} starts at step {purifier.start}, but the denoiser in {folder} knows steps 1 to {max_t}."
-            )
-        return purifier
-    if name not in AUTOENCODERS:
-        raise ValueError(f"There is no purifier {name!r}. Choose one such as {', '.join(NAMES)}.")
+    loaders = [_loader(part) for part in name.split("+")]
+    parts = tuple(load(Path(folder), device) for load in loaders)
+    return parts[0] if len(parts) == 1 else Composed(parts)
+
+
+def _loader(name: str) -> Loader:
+    """What loads one purifier; what is wrong with its name is said here, before any file is read."""
+    if name in AUTOENCODERS:
+        return partial(_load_autoencoder, name)
+    found = re.fullmatch(r"(\D+?)(?:_(\d+(?:\.\d+)?)(?:x(\d+))?)?", name)
+    base, *texts = [text for text in found.groups() if text] if found else [name]
+    kind, types = (DIFFUSIONS | UNTRAINED).get(base, (None, {}))
+    typed = list(zip(types.values(), texts, strict=False))
+    if kind is None or len(texts) > len(types) or any(type_ is int and "." in text for type_, text in typed):
+        raise ValueError(
+            f"There is no purifier {name!r}. Choose one, or several joined by +, of: {', '.join(purifier_names())}."
+        )
+    numbers = [type_(text) for type_, text in typed]
+    if base in DIFFUSIONS:
+        return partial(_load_diffusion, name, kind(None, *numbers))
+    purifier = kind(*numbers)
+    return lambda folder, device: purifier
+
+
+def _load_diffusion(name: str, untrained: Diffusion, folder: Path, device: torch.device | str) -> Diffusion:
+    network, max_t = load_denoiser(folder / "denoiser.safetensors")
+    if untrained.start > max_t:
+        raise ValueError(
+            f"{name} starts at step {untrained.start}, but the denoiser in {folder} knows steps 1 to {max_t}."
+        )
+    return replace(untrained, network=network.to(device))
+
+
+def _load_autoencoder(name: str, folder: Path, device: torch.device | str) -> Autoencoder:
     network = load_autoencoders(folder / "autoencoders.safetensors")[name]
     return Autoencoder(network.to(device), as_published=name.endswith("as_published"))
 
 
+@torch.no_grad()
 def write_purified(
     folder: Path | str, photos: FaceSet, purifier: Purifier, name: str, *, seed: int,
     device: torch.device | str = "cpu", batch_size: int = 32,

@@ -11,7 +11,8 @@ from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from antidisrupt_lib.faces.faceset import FaceSet
-from antidisrupt_lib.purification.schedule import T, add_noise, forward_std
+from antidisrupt_lib.purification.purifiers import to_unit
+from antidisrupt_lib.purification.schedule import T, add_noise, remove_noise
 from antidisrupt_lib.seeding import generator, image_generators, randn_like
 from antidisrupt_lib.training import draw_batch, random_flip, run_training
 
@@ -79,9 +80,8 @@ def mean_epsilon_loss(e: nn.Module, faces: FaceSet, t: int, seed: int, device: t
 @torch.no_grad()
 def denoise_once(e: nn.Module, x_t: Tensor, t: int, device: torch.device | str = "cpu") -> Tensor:
     """The x_0 that the noise predicted at step t implies, in [0, 1] on the CPU, for x_t in [-1, 1]."""
-    abar = float(1 - forward_std(t) ** 2)
     predicted = e(x_t.to(device), torch.full((len(x_t),), t, device=device)).cpu()
-    return (((x_t - (1 - abar) ** 0.5 * predicted) / abar**0.5) / 2 + 0.5).clamp(0, 1)
+    return to_unit(remove_noise(x_t, predicted, t))
 
 
 def train_autoencoder(
