@@ -33,8 +33,8 @@ def against_vanilla_results(
         photos: the photos' ids.
 
     Returns:
-        `l2_vanilla` and `share_disrupted_vanilla` of the treated photos; `l2_vanilla_clean` of the clean ones, which
-        no treatment can get below on average: the distance between the two forgers.
+        `l2_vanilla` and `share_disrupted_vanilla` of the treated photos, and `l2_vanilla_clean` of the clean ones: how
+        far apart the two forgers are by themselves.
     """
     parts = []
     for (rows, x0), (_, x) in zip(clean, treated, strict=True):
