@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from torch import nn
 
 from antidisrupt_lib.deepfakes import train
+from antidisrupt_lib.deepfakes.adversarial import Batch
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Discriminator, Generator, forger, load_generator
 from antidisrupt_lib.deepfakes.train import StarGANConfig, attribute_loss, generator_losses, gradient_penalty
 from antidisrupt_lib.weights import save_weights
@@ -144,7 +145,7 @@ def test_a_generator_step_changes_the_generator_alone():
     g, d = Generator(**SMALL), Discriminator(32, 4, layers=3)
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in (g, d)]
     x, c = random_batch()
-    losses = generator_losses(d, g, 2 * x - 1, c, 1 - c, identity=True)
+    losses = generator_losses(d, g, Batch(2 * x - 1, c, 1 - c), identity=True)
     train._update(torch.optim.Adam(g.parameters(), 1e-3), g, train._weighted(losses, StarGANConfig(lambda_id=1)))
     assert set(losses) == {"g_adv", "g_cls", "g_rec", "g_id"}
     assert all(not torch.equal(value, before[0][name]) for name, value in g.state_dict().items() if "weight" in name)

@@ -95,7 +95,11 @@ class Discriminator(nn.Module):
 
 def forger(generator: Generator) -> Forger:
     """`forge(x, c) -> y` over images in [0, 1], with the generator frozen so that gradients reach the image only."""
-    generator.eval().requires_grad_(False)
+    return live_forger(generator.eval().requires_grad_(False))
+
+
+def live_forger(generator: Generator) -> Forger:
+    """As `forger`, of a generator that is left as it is and may go on training."""
 
     def forge(x: Tensor, c: Tensor) -> Tensor:
         return generator(2 * x - 1, c.to(x.device)) / 2 + 0.5
