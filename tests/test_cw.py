@@ -9,7 +9,7 @@ from antidisrupt_lib.metrics import distances
 from antidisrupt_lib.seeding import image_generators
 
 W = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(3))
-LONG = {"eps": 1.0, "step": 0.01, "steps": 150}
+LONG = {"eps": 1.0, "step": 0.02, "steps": 60}
 
 
 def photos(n: int = 3) -> torch.Tensor:
