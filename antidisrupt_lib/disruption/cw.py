@@ -61,10 +61,10 @@ def cw_l2(
         start: radius of the uniform random start, which `away_from_output` needs; 0 is published.
     """
     check_attack(x, eps, step, steps)
-    low, high = (x - eps).clamp_min(0), (x + eps).clamp_max(1)
+    low, high = project(x - eps, x, eps), project(x + eps, x, eps)
     centre, half = (high + low) / 2, (high - low) / 2
     x_start = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
-    w_start = torch.atanh((x_start - centre) / half * 0.999999)  # keeps w finite
+    w_start = torch.atanh(((x_start - centre) / half).clamp(-1, 1) * 0.999999)  # keeps w finite
     c = x.new_full((len(x),), initial_c)
     lower, upper = torch.zeros_like(c), torch.full_like(c, inf)
     best = Best(x, upper, -upper)
@@ -80,7 +80,7 @@ def cw_l2(
         best, reached = _search(evaluate, w_start, best, threshold, step, steps, abort_early)
         lower, upper = torch.where(reached, lower, c), torch.where(reached, c, upper)
         c = torch.where(upper.isinf(), 10 * c, (lower + upper) / 2)
-    return best.x
+    return project(best.x, x, eps)  # which rounding may leave by 1e-7
 
 
 def _search(
