@@ -107,6 +107,29 @@ def live_forger(generator: Generator) -> Forger:
     return forge
 
 
+def layer_outputs(generator: Generator, layer: str) -> Forger:
+    """As `forger`, but it gives the activation of the submodule called `layer`, of whatever shape, e.g. "main.9".
+
+    Raises:
+        ValueError: the generator has no such layer; the text names those it has.
+    """
+    layers = {name: module for name, module in generator.named_modules() if name}
+    if layer not in layers:
+        raise ValueError(f"The generator has no layer {layer!r}. It has: {', '.join(layers)}.")
+    forge = forger(generator)
+
+    def activation(x: Tensor, c: Tensor) -> Tensor:
+        found = []  # a copy, as the ReLU behind a layer works in place
+        hook = layers[layer].register_forward_hook(lambda module, inputs, output: found.append(output.clone()))
+        try:
+            forge(x, c)
+        finally:
+            hook.remove()
+        return found[0]
+
+    return activation
+
+
 def load_generator(path: Path | str) -> Generator:
     """A generator from this project's safetensors or from official weights (`200000-G.ckpt`), by the file's ending.
 

@@ -1,4 +1,4 @@
-"""One projected-gradient engine, and the attacks that are settings of it.
+"""One projected-gradient engine, the attacks that are settings of it, and the registry of all attacks.
 
     x_0     = clip(x + U(-start, start))
     g_k     = grad of objective at x_k;  with momentum: m_k = mu m_(k-1) + g_k / |g_k|_1
@@ -6,7 +6,7 @@
 
 All share one signature, attack(x, objective, *, eps, step, steps, generators) -> x_adv, with x and x_adv float32 NCHW
 in [0, 1], and eps and step in [0, 1] units (the paper's 0.05 on [-1, 1] is 0.025 here, 6.375/255). The engine knows
-nothing of networks: the objective may be a forger's or a detector's.
+nothing of networks: the objective may be a forger's or a detector's. Attacks of another kind have modules of their own.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,14 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from antidisrupt_lib.disruption.apgd import apgd
+from antidisrupt_lib.disruption.ball import SMALL_START, check_attack, per_image, project
+from antidisrupt_lib.disruption.chroma import lab_chroma
+from antidisrupt_lib.disruption.cw import cw_l2
 from antidisrupt_lib.disruption.objectives import Objective
 from antidisrupt_lib.seeding import uniform_like
 
 EPS, STEP, STEPS = 0.025, 0.005, 10  # the paper's 0.05, 0.01 and 10, in [0, 1] units
-SMALL_START = 0.0005  # the original's 0.001 on [-1, 1]: enough to leave the zero gradient of `away_from_output`
-
-
-def project(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
-    """The point of the eps ball (L-infinity) around x and of [0, 1] that is nearest to x_adv."""
-    return torch.clamp(x_adv, x - eps, x + eps).clamp(0, 1)
 
 
 def projected_gradient(
@@ -44,18 +42,19 @@ def projected_gradient(
         eps, step: in [0, 1] units.
         generators: one per image, for the start.
         start: radius of the uniform random start.
-        momentum: the decay mu of MIM; 0 keeps no memory.
+        momentum: the decay mu of MIM, 1 in its paper: how much of the gradients so far goes into the next step, each
+            gradient counting the same however long it is. 0 keeps no memory.
 
     Raises:
         ValueError: eps, step or steps is not positive, or x leaves [0, 1].
     """
-    _check(x, eps, step, steps)
+    check_attack(x, eps, step, steps)
     x_adv = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
     m = torch.zeros_like(x)
     for _ in range(steps):
         x_adv.requires_grad_()
         (g,) = torch.autograd.grad(objective(x_adv).sum(), x_adv)
-        m = momentum * m + g / g.abs().flatten(1).mean(1).clamp_min(1e-12)[:, None, None, None]
+        m = momentum * m + g / per_image(g.abs().flatten(1).mean(1).clamp_min(1e-12))
         x_adv = project(x_adv.detach() + step * m.sign(), x, eps)
     return x_adv
 
@@ -97,12 +96,18 @@ def pgd(
     return projected_gradient(x, objective, eps=eps, step=step, steps=steps, generators=generators, start=eps)
 
 
-ATTACKS = {"fgsm": fgsm, "bim": bim, "mim": mim, "pgd": pgd}
+def uniform_noise(
+    x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
+) -> Tensor:
+    """x + U(-eps, eps): the control that shows what noise of the same size does. It asks the objective nothing."""
+    check_attack(x, eps, step, steps)
+    return project(x + uniform_like(x, generators, eps), x, eps)
+
+
+ATTACKS = {
+    "fgsm": fgsm, "bim": bim, "mim": mim, "pgd": pgd,
+    "apgd": apgd, "cw_l2": cw_l2, "lab_chroma": lab_chroma, "uniform_noise": uniform_noise,
+}  # fmt: skip
 AS_PUBLISHED = ATTACKS | {"fgsm": fgsm_as_published}
-
-
-def _check(x: Tensor, eps: float, step: float, steps: int) -> None:
-    if min(eps, step) <= 0 or steps < 1:
-        raise ValueError(f"eps ({eps}), step ({step}) and steps ({steps}) must be positive.")
-    if x.min() < 0 or x.max() > 1:
-        raise ValueError(f"Images must lie in [0, 1]; these reach from {x.min():.3f} to {x.max():.3f}.")
+COMPARE_LOSSES = (apgd, cw_l2)  # over steps, so their objective must stay the same: `jointly`, never `in_turn`
+OTHER_BALLS = (cw_l2, lab_chroma)  # their size is not measured by the largest change of a pixel

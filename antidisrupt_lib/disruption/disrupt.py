@@ -1,34 +1,103 @@
 """Disrupting a FaceSet: the attack, its conditioning, and the 8 bits in which a photo is published."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import lcm
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import translations
-from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS
-from antidisrupt_lib.disruption.objectives import BLACK, GREY, WHITE, Objective, away_from_output, towards_target
+from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, COMPARE_LOSSES, OTHER_BALLS
+from antidisrupt_lib.disruption.objectives import (
+    BLACK,
+    GREY,
+    WHITE,
+    Objective,
+    Transform,
+    away_from_target,
+    identity,
+    in_turn,
+    jointly,
+    towards_target,
+)
+from antidisrupt_lib.disruption.universal import fixed_perturbation, universal_perturbation
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
-from antidisrupt_lib.seeding import image_generators
+from antidisrupt_lib.seeding import generator, image_generators
 from antidisrupt_lib.training import progress
 
 TARGETS = {"grey": GREY, "black": BLACK, "white": WHITE}
+OBJECTIVES = ("away", *TARGETS, "identity")
+CONDITIONINGS = ("own", "in_turn", "jointly", *ATTRIBUTES)
+
+SeenThrough = Callable[[Sequence[Generator]], Sequence[Transform]]  # one generator per image to the transforms
 
 
-def make_objective(name: str, forge: Forger, x: Tensor, conditions: list[Tensor]) -> Objective:
-    """The objective called `name`: "away" from the clean output, or towards "grey", "black" or "white".
+# What is maximised
+
+
+def make_objective(
+    name: str, forge: Forger, x: Tensor, c: Tensor, *, conditioning: str = "in_turn",
+    transforms: Sequence[Transform] = (), expectation: bool = False,
+) -> Objective:  # fmt: skip
+    """The objective called `name`, for photos x with own labels c.
+
+    Args:
+        name: "away" from the clean output, or towards "grey", "black", "white", or the photo itself, "identity".
+        conditioning: the labels attacked: the photo's "own"; the five translations "in_turn", one a call, or "jointly";
+            or one translation, by its attribute, as Ruiz et al. publish it.
+        transforms: what may happen to the photo before it is forged; nothing, if empty.
+        expectation: each call takes the mean over all transforms, instead of one in turn.
 
     Raises:
-        ValueError: there is no such objective.
+        ValueError: there is no such objective or conditioning.
     """
+    conditions = choose_conditions(c, conditioning)
+    targets = [_target(name, forge, x, condition) for condition in conditions]
+    goal = away_from_target if name == "away" else towards_target
+    table = [
+        [goal(forge, target, condition, transform) for transform in transforms or [identity]]
+        for target, condition in zip(targets, conditions, strict=True)
+    ]
+    if expectation:
+        table = [[jointly(row)] for row in table]
+    if conditioning == "jointly":
+        table = [[jointly(column) for column in zip(*table, strict=True)]]
+    return in_turn(diagonally(table))
+
+
+def choose_conditions(c: Tensor, conditioning: str) -> list[Tensor]:
+    """The label tensors, N x 5 each, that a conditioning attacks; c are the photos' own.
+
+    Raises:
+        ValueError: there is no such conditioning.
+    """
+    if conditioning not in CONDITIONINGS:
+        raise ValueError(f"There is no conditioning {conditioning!r}. Choose from: {', '.join(CONDITIONINGS)}.")
+    if conditioning == "own":
+        return [c]
+    five = list(translations(c))
+    return [five[ATTRIBUTES.index(conditioning)]] if conditioning in ATTRIBUTES else five
+
+
+@torch.no_grad()
+def _target(name: str, forge: Forger, x: Tensor, c: Tensor) -> Tensor:
+    if name not in OBJECTIVES:
+        raise ValueError(f"There is no objective {name!r}. Choose from: {', '.join(OBJECTIVES)}.")
     if name == "away":
-        return away_from_output(forge, x, conditions)
-    if name not in TARGETS:
-        raise ValueError(f"There is no objective {name!r}. Choose from: away, {', '.join(TARGETS)}.")
-    return towards_target(forge, TARGETS[name], conditions)
+        return forge(x, c)
+    return x if name == "identity" else torch.full_like(x, TARGETS[name])
+
+
+def diagonally(table: Sequence[Sequence[Objective]]) -> list[Objective]:
+    """All entries of a table, each a row below and a column right of the last, so that few steps meet all of both."""
+    rows, columns = len(table), len(table[0])
+    return [table[k % rows][(k + k // lcm(rows, columns)) % columns] for k in range(rows * columns)]
+
+
+# Disrupting
 
 
 def eight_bit(x_adv: Tensor, x: Tensor) -> Tensor:
@@ -37,45 +106,94 @@ def eight_bit(x_adv: Tensor, x: Tensor) -> Tensor:
 
 
 def disrupt(
-    x: Tensor, c: Tensor, forge: Forger, *, attack: Callable | str, objective: str, as_published: bool,
-    eps: float, step: float, steps: int, generators: list[torch.Generator],
+    x: Tensor, c: Tensor, forge: Forger, *, attack: Callable | str, objective: str = "away",
+    conditioning: str = "in_turn", transforms: Sequence[Transform] = (), expectation: bool = False,
+    as_published: bool = False, eps: float, step: float, steps: int, generators: Sequence[Generator],
 ) -> Tensor:  # fmt: skip
-    """Disrupt photos x with own labels c, against the five translations.
+    """Disrupt photos x with own labels c; see `make_objective` for what is asked.
 
-    As published (protocol 1.5) the attack is conditioned on the photo's own labels, pulls towards grey whatever
-    `objective` says, and FGSM steps by `step`. The corrected form takes the translations in turn, one a step.
+    As published (protocol 1.5) the attack is conditioned on the photo's own labels and pulls towards grey, whatever
+    `objective` and `conditioning` say, and FGSM steps by `step`. APGD and C&W compare losses of different steps, so
+    for them whatever would come in turn is taken jointly. FGSM has one step: in turn, it meets the first translation.
+
+    The result is in 8-bit levels, rounded towards x. That would undo most of what C&W and Lab chroma do, in changes
+    below one level; they keep to no L-infinity ball and are rounded to the nearest level.
     """
     if isinstance(attack, str) and attack not in ATTACKS:
         raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
     run = attack if callable(attack) else (AS_PUBLISHED if as_published else ATTACKS)[attack]
-    conditions = [c] if as_published else list(translations(c))
-    goal = make_objective("grey" if as_published else objective, forge, x, conditions)
-    return eight_bit(run(x, goal, eps=eps, step=step, steps=steps, generators=generators), x)
+    if as_published:
+        objective, conditioning = "grey", "own"
+    if run in COMPARE_LOSSES:
+        conditioning, expectation = ("jointly" if conditioning == "in_turn" else conditioning), True
+    goal = make_objective(
+        objective, forge, x, c, conditioning=conditioning, transforms=transforms, expectation=expectation
+    )
+    x_adv = run(x, goal, eps=eps, step=step, steps=steps, generators=generators)
+    return (x_adv * 255).round() / 255 if run in OTHER_BALLS else eight_bit(x_adv, x)
 
 
 def write_disrupted(
     folder: Path | str, photos: FaceSet, forge: Forger, *, attack: Callable | str, objective: str = "away",
-    as_published: bool = False, eps: float, step: float, steps: int, seed: int,
+    conditioning: str = "in_turn", seen_through: SeenThrough = lambda generators: (), expectation: bool = False,
+    as_published: bool = False, name: str = "", eps: float, step: float, steps: int, seed: int,
     device: torch.device | str = "cpu", batch_size: int = 32,
 ) -> FaceSet:  # fmt: skip
     """Disrupt every photo and write the result as a FaceSet whose axes tell the attack.
 
     Args:
         attack: a name of ATTACKS or a function of the shared signature.
-        objective: "away", "grey", "black" or "white".
+        objective, conditioning, expectation: see `make_objective`.
+        seen_through: makes a batch's transforms, given a generator per image for what is random in them.
+        as_published: the original's form, see `disrupt`.
+        name: what the axis calls the attack; "" for its own name (with "_as_published").
         eps, step: in [0, 1] units.
     """
     c = photos.labels(ATTRIBUTES)
-    name = attack if isinstance(attack, str) else attack.__name__
+    own_name = attack if isinstance(attack, str) else attack.__name__
 
     def made() -> Iterator[np.ndarray]:
-        for chosen, x in progress(photos.batches(batch_size), name, total=-(-len(photos) // batch_size)):
-            generators = image_generators(seed, name, photos.image_ids[chosen])
+        for chosen, x in progress(photos.batches(batch_size), own_name, total=-(-len(photos) // batch_size)):
+            ids = photos.image_ids[chosen]
             x_adv = disrupt(
                 x.to(device), c[chosen].to(device), forge, attack=attack, objective=objective,
-                as_published=as_published, eps=eps, step=step, steps=steps, generators=generators,
+                conditioning=conditioning, transforms=seen_through(image_generators(seed, "seen through", ids)),
+                expectation=expectation, as_published=as_published, eps=eps, step=step, steps=steps,
+                generators=image_generators(seed, own_name, ids),
             )  # fmt: skip
             yield to_uint8(x_adv)
 
-    axes = photos.axes | {"attack": f"{name}_as_published" if as_published else name}
+    axes = photos.axes | {"attack": name or (f"{own_name}_as_published" if as_published else own_name)}
     return write_faceset(folder, made(), photos.table, axes, size=photos.size)
+
+
+def make_universal(
+    photos: FaceSet, forge: Forger, *, objective: str = "away", conditioning: str = "in_turn",
+    seen_through: SeenThrough = lambda generators: (), expectation: bool = False, eps: float, step: float, steps: int,
+    seed: int, device: torch.device | str = "cpu", batch_size: int = 32,
+) -> Callable[..., Tensor]:  # fmt: skip
+    """The attack `universal`: one perturbation for all faces, made of `photos` in `steps` passes over them."""
+    c, batches, objectives = photos.labels(ATTRIBUTES).to(device), [], []
+    for chosen, x in photos.batches(batch_size):
+        batches.append(x.to(device))
+        transforms = seen_through(image_generators(seed, "seen through", photos.image_ids[chosen]))
+        objectives.append(make_objective(
+            objective, forge, batches[-1], c[chosen], conditioning=conditioning, transforms=transforms,
+            expectation=expectation,
+        ))  # fmt: skip
+    start = generator(seed, "universal")
+    return fixed_perturbation(
+        universal_perturbation(batches, objectives, eps=eps, step=step, steps=steps, generator=start)
+    )
+
+
+def counting(forge: Forger) -> tuple[Forger, list[int]]:
+    """`forge`, and a list to which each of its passes that has to give gradients adds its number of images."""
+    passes: list[int] = []
+
+    def counted(x: Tensor, c: Tensor) -> Tensor:
+        if x.requires_grad:
+            passes.append(len(x))
+        return forge(x, c)
+
+    return counted, passes
