@@ -16,7 +16,7 @@ def training_attack(config: StarGANConfig) -> Disrupt:
     """PGD with the size and objective of `config`, for `train_stargan(..., disrupt=training_attack(config))`."""
 
     def disrupt(forge: Forger, x: Tensor, c: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        objective = make_objective(config.adv_objective, forge, x, [c])
+        objective = make_objective(config.adv_objective, forge, x, c, conditioning="own")
         return pgd(
             x, objective, eps=config.adv_eps, step=config.adv_step, steps=config.adv_steps, generators=generators
         )
