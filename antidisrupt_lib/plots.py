@@ -3,6 +3,7 @@
 Colours: one per arm and one for everything else, from a palette that colour-blind readers can tell apart.
 """
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -155,27 +156,6 @@ def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def cost_curve(results: pd.DataFrame, attack: str, metric: str = "share_disrupted") -> Figure:
-    """What a purifier leaves, against what it costs in network calls."""
-    rows = pick(results, stage="purify", attack=attack)
-    table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
-    figure, ax = plt.subplots(figsize=(5, 3.2))
-    ax.scatter(table["network_calls"], table[metric], color=NEUTRAL)
-    near = table.groupby([table["network_calls"], table[metric].round(1)])  # one text for points that touch
-    for _, some in near:
-        names = "\n".join(name.replace("_", " ") for name in some.index)
-        at = (some["network_calls"].iloc[0], some[metric].mean())
-        ax.annotate(names, at, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8)
-    ax.set(
-        xscale="log",
-        xlabel="network calls per image",
-        ylabel=metric.replace("_", " "),
-        title=f"Cost and effect against {attack}",
-    )
-    ax.margins(x=0.35, y=0.2)
-    return figure
-
-
 def poison_curve(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
     """A metric of the detectors against the share of poison, with 95 % bands: a panel per detector, a line per arm."""
     rows = pick(results, stage="detect", metric=metric, seed=None)
@@ -240,20 +220,29 @@ def trade_off(results: pd.DataFrame, attack: str) -> Figure:
     """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both."""
     rows = pick(results, stage="purify", attack=attack)
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
-    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4), sharey="row", sharex="col")
+    table["number"] = np.arange(1, len(table) + 1)
+    styles = _family_styles(table.index)
+    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.05 * len(table)), sharey="row", sharex="col")
     for axes, (metric, (label, sign)) in zip(grid, QUALITY.items(), strict=True):
         for ax, (cost, cost_label) in zip(axes, COSTS.items(), strict=True):
-            points = table[[cost, metric]].dropna()
-            for i, (family, some) in enumerate(points.groupby(_families(points.index), sort=False)):
-                style = {"color": PALETTE[i % len(PALETTE)], "marker": "osD^vPX*"[i % 8], "zorder": 3}
-                ax.scatter(some[cost], some[metric], label=family.replace("_", " "), s=26, **style)
-            _draw_front(ax, points, cost, metric, sign)
-            ax.set_xscale(*(("symlog",) if cost == "network_calls" else ("log",)))
-            ax.margins(x=0.12, y=0.15)
+            for name, row in table.iterrows():
+                ax.plot(
+                    row[cost],
+                    row[metric],
+                    ls="",
+                    ms=5,
+                    label=f"{row['number']:.0f} {_words([name])[0]}",
+                    **styles[name],
+                )
+            _draw_front(ax, table.dropna(subset=[cost, metric]), cost, metric, sign)
+            ax.set_xscale("symlog" if cost == "network_calls" else "log")  # filters make no network call
+            ax.margins(x=0.12, y=0.12)
             ax.set_xlabel(cost_label if metric == list(QUALITY)[-1] else "")
         axes[0].set_ylabel(label)
     figure.suptitle(f"What purification of {attack.replace('_', ' ')} costs, and what it leaves", fontweight="bold")
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(
+        *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
     return figure
 
 
@@ -267,15 +256,21 @@ def pareto_front(cost: np.ndarray, loss: np.ndarray) -> np.ndarray:
 def _draw_front(ax: Axes, points: pd.DataFrame, cost: str, metric: str, sign: int) -> None:
     front = points.iloc[pareto_front(points[cost].to_numpy(), sign * points[metric].to_numpy())]
     ax.step(front[cost], front[metric], where="post", color="0.6", lw=1, zorder=1)
-    for i, (name, row) in enumerate(front.iterrows()):
-        above = (i % 2 == 0) == (sign < 0)
-        ax.annotate(name.replace("_", " "), (row[cost], row[metric]), xytext=(0, 7 if above else -7),
-                    textcoords="offset points", ha="center", va="bottom" if above else "top", fontsize=7)  # fmt: skip
+    best = {"xytext": (4, 4), "fontsize": 8, "fontweight": "bold"}
+    other = {"xytext": (-4, -3), "fontsize": 7, "color": "0.4", "ha": "right", "va": "top"}
+    for name, row in points.iterrows():
+        style = best if name in front.index else other
+        ax.annotate(f"{row['number']:.0f}", (row[cost], row[metric]), textcoords="offset points", **style)
 
 
-def _families(names: pd.Index) -> pd.Index:
-    """Purifiers without their settings: `diffpure_10` and `diffpure` are one family."""
-    return names.str.replace(r"_[\d.]+(x\d+)?|_as_published", "", regex=True)
+def _family_styles(names: pd.Index) -> dict[str, dict]:
+    """A colour and a marker for each purifier, shared by those that differ only in a setting: diffpure, diffpure_10."""
+    families = names.str.replace(r"_[\d.]+(x\d+)?|_as_published", "", regex=True)
+    order = list(dict.fromkeys(families))
+    return {
+        name: {"color": PALETTE[order.index(family) % 8], "marker": "osD^vPX"[order.index(family) % 7]}
+        for name, family in zip(names, families, strict=True)
+    }
 
 
 def chain_strip(folder: Path | str, count: int = 4) -> Figure:
@@ -309,9 +304,9 @@ def difference_strip(folders: Sequence[Path | str], eps: float = 0.025, fake_eps
     rows = {}
     for folder in folders:
         kept = {name: images[0] for name, images in _examples(folder).items()}
-        purifier = _purifier_of(folder).replace("_", " ")
+        purifier = textwrap.fill(_purifier_of(folder).replace("_", " ").replace("+", " + "), 18)
         rows[purifier] = [kept[name] for name in names]
-        rows[f"{purifier}, difference"] = [
+        rows[f"{purifier}\n(difference)"] = [
             amplified(kept[name], kept["photo" if i < 3 else "fake"], eps if i < 3 else fake_eps)
             for i, name in enumerate(names)
         ]

@@ -18,7 +18,10 @@ from antidisrupt_lib.metrics.results import AXES, pick
 DIFFPURE = r"diffpure(_\d+)?"
 EXISTING = rf"{DIFFPURE}|autoencoder_\d|adversarial_gd?(\+gaussian_blur(_[\d.]+)?)?"
 TIMING_MARGIN = 2.0  # a busy machine may double a time; times have no bootstrap
-HOLDS, FAILS, UNDECIDED, NOT_MEASURED = "holds", "does not hold", "undecided", "not measured"
+HOLDS = "holds"
+FAILS = "does not hold"
+UNDECIDED = "undecided"
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,10 @@ def _adaptive_any(results: pd.DataFrame, attack: str) -> list[Evidence]:
     return measured(rows[known])
 
 
-WISA, IEEE = "Park et al., WISA 2023", "Park et al., IEEE Access 2024"
-RUIZ, OPEN = "Ruiz et al. 2020", "open question"
+WISA = "Park et al., WISA 2023"
+IEEE = "Park et al., IEEE Access 2024"
+RUIZ = "Ruiz et al. 2020"
+OPEN = "open question"
 
 CLAIMS = (
     Claim("disruption_works", RUIZ, "PGD breaks more than half of the deepfakes.", _works, above=0.5),
