@@ -156,9 +156,10 @@ def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def poison_curve(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
+def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -> Figure:
     """A metric of the detectors against the share of poison, with 95 % bands: a panel per detector, a line per arm."""
     rows = pick(results, stage="detect", metric=metric, seed=None)
+    rows = rows[(rows["attack"] == attack) | (rows["arm"] == "clean")]
     rows = rows.assign(label=arm_labels(rows))
     colors = _arm_colors(rows)
     detectors = rows["detector"].unique()
@@ -175,7 +176,8 @@ def poison_curve(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
             ax.fill_between(line["poison_ratio"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
         ax.set(title=detector, xlabel="share of photos disrupted")
     grid[0][0].set_ylabel(metric.replace("_", " "))
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -220,6 +222,7 @@ def trade_off(results: pd.DataFrame, attack: str) -> Figure:
     """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both."""
     rows = pick(results, stage="purify", attack=attack)
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
+    table = table.reindex(columns=[*QUALITY, *COSTS])
     table["number"] = np.arange(1, len(table) + 1)
     styles = _family_styles(table.index)
     figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.05 * len(table)), sharey="row", sharex="col")
@@ -250,7 +253,7 @@ def pareto_front(cost: np.ndarray, loss: np.ndarray) -> np.ndarray:
     """The indices of the points that no other equals or beats in both, ordered by cost."""
     order = np.lexsort((loss, cost))
     best = np.minimum.accumulate(loss[order])
-    return order[np.append(True, best[1:] < best[:-1])]
+    return order[best < np.append(np.inf, best)[:-1]]
 
 
 def _draw_front(ax: Axes, points: pd.DataFrame, cost: str, metric: str, sign: int) -> None:
@@ -330,12 +333,13 @@ def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figu
     purified = pick(results, stage="purify", metric="share_disrupted")
     if len(purified):
         caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured."
-        figures["heat_map"] = (lambda: heat_map(results), caption)
+        figures["heat_map"] = (partial(heat_map, results), caption)
     for attack, rows in purified.groupby("attack", sort=False):
         if rows["purifier"].nunique() > 1:
             caption = f"Cost and effect of purifying {attack}. Named and joined: purifiers that none beats in both."
             figures[f"trade_off_{attack}"] = (partial(trade_off, results, attack), caption)
-    if pick(results, stage="detect", arm="poisoned")["poison_ratio"].nunique() > 1:
-        caption = "Accuracy on C against the share of disrupted training photos, mean over seeds, with 95 % bands."
-        figures["poison_ratio"] = (lambda: poison_curve(results), caption)
+    for attack, rows in pick(results, stage="detect", arm="poisoned").groupby("attack", sort=False):
+        if rows["poison_ratio"].nunique() > 1:
+            caption = f"Accuracy on C against the share of photos disrupted by {attack}: mean over seeds, 95 % bands."
+            figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
     return figures

@@ -59,7 +59,7 @@ def test_figures_of_the_results(results, tmp_path):
     check(plots.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
     check(plots.heat_map(results), tmp_path, 2)
     check(plots.trade_off(results, "pgd"), tmp_path, 6)
-    check(plots.poison_curve(results), tmp_path, 1)
+    check(plots.poison_curve(results, "pgd"), tmp_path, 1)
 
 
 def test_bars_show_the_numbers_of_the_table(results):
@@ -88,6 +88,7 @@ def test_the_front_is_what_no_other_point_equals_or_beats():
         (cost[j] <= cost[i] and loss[j] <= loss[i]) and (cost[j], loss[j]) != (cost[i], loss[i]) for j in range(6)
     )]  # fmt: skip
     assert sorted(plots.pareto_front(cost, loss)) == brute == [0, 1, 2]
+    assert plots.pareto_front(np.array([]), np.array([])).size == 0
 
 
 def test_only_figures_that_the_results_can_fill_are_offered(results):
@@ -95,8 +96,8 @@ def test_only_figures_that_the_results_can_fill_are_offered(results):
     poison = results[results["arm"] == "poisoned"]
     more = pd.concat([results, poison.assign(poison_ratio=0.5)])
     found = plots.possible_figures(more)
-    assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio"]
-    line = found["poison_ratio"][0]().axes[0].lines[1]
+    assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio_pgd"]
+    line = found["poison_ratio_pgd"][0]().axes[0].lines[1]
     assert line.get_xdata().tolist() == [0.5, 1] and line.get_ydata().tolist() == [0.75, 0.75]
     assert plots.possible_figures(results[results["stage"] == "forge"]) == {}
     plt.close("all")
