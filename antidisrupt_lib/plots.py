@@ -1,9 +1,11 @@
-"""Every figure and table of the study, from images or from the results table.
+"""Every figure of the study, from images or from the results table.
 
 Colours: one per arm and one for everything else, from a palette that colour-blind readers can tell apart.
 """
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,10 +17,18 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.tables import arm_labels
 from antidisrupt_lib.weights import missing
 
 ARMS = {"clean": "#0072B2", "poisoned": "#D55E00", "purified": "#009E73"}
 NEUTRAL = "#56748C"
+PALETTE = ["#CC79A7", "#E69F00", "#56B4E9", "#882255", "#117733", "#332288", "#999933", "#444444"]
+QUALITY = {  # of a purifier: its label, and +1 where less is better, -1 where more is
+    "share_disrupted": ("edits still disrupted", 1),
+    "l2": ("L2 of the edits", 1),
+    "psnr": ("PSNR of the photos (dB)", -1),
+}
+COSTS = {"seconds_per_image": "seconds per image", "network_calls": "network calls per image"}
 
 plt.rcParams.update({
     "figure.dpi": 110, "savefig.dpi": 150, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -146,33 +156,124 @@ def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def arm_labels(rows: pd.DataFrame) -> list[str]:
-    """What to call the arms of some rows: "clean", "poisoned (pgd)", "pgd, purified by ..."."""
-    return [
-        "clean" if row.arm == "clean" else f"poisoned by {row.attack}" if row.arm == "poisoned"
-        else f"{row.arm}: {row.purifier}" for row in rows.fillna("").itertuples()
-    ]  # fmt: skip
+def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -> Figure:
+    """A metric of the detectors against the share of poison, with 95 % bands: a panel per detector, a line per arm."""
+    rows = pick(results, stage="detect", metric=metric, seed=None)
+    rows = rows[(rows["attack"] == attack) | (rows["arm"] == "clean")]
+    rows = rows.assign(label=arm_labels(rows))
+    colors = _arm_colors(rows)
+    detectors = rows["detector"].unique()
+    width = 3.6 * len(detectors)
+    figure, grid = plt.subplots(1, len(detectors), figsize=(width, 3.1), sharey=True, squeeze=False)
+    for ax, detector in zip(grid[0], detectors, strict=True):
+        for i, (label, line) in enumerate(pick(rows, detector=detector).groupby("label", sort=False)):
+            line = line.sort_values("poison_ratio")
+            style = {"color": colors[label], "marker": "osD^vP"[i % 6], "ms": 4}
+            if (line["arm"] == "clean").all():
+                line = pd.concat([line, line.assign(poison_ratio=rows["poison_ratio"].max())])
+                style |= {"marker": "", "ls": "--"}
+            ax.plot(line["poison_ratio"], line["value"], label=label.replace("_", " "), **style)
+            ax.fill_between(line["poison_ratio"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
+        ax.set(title=detector, xlabel="share of photos disrupted")
+    grid[0][0].set_ylabel(metric.replace("_", " "))
+    lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
 
 
-def cost_curve(results: pd.DataFrame, attack: str, metric: str = "share_disrupted") -> Figure:
-    """What a purifier leaves, against what it costs in network calls."""
+def _arm_colors(rows: pd.DataFrame) -> dict[str, str]:
+    """A colour per label: the arm's own for its first label, and others of the palette for its further ones."""
+    spare, colors, taken = iter(PALETTE * len(rows)), {}, set()
+    for label, arm in rows[["label", "arm"]].drop_duplicates().itertuples(index=False):
+        colors[label] = ARMS[arm] if arm in ARMS and arm not in taken else next(spare)
+        taken.add(arm)
+    return colors
+
+
+def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str = "Edits still disrupted") -> Figure:
+    """What each purifier leaves of each disruption: a row per purifier, a column per attack, the value in each cell."""
+    rows = pick(results, stage=["disrupt", "purify"], metric=metric).dropna(subset="attack")
+    rows = rows.assign(purifier=rows["purifier"].fillna("none"))
+    table = rows.pivot_table(index="purifier", columns="attack", values="value", sort=False)
+    table = table.reindex(["none", *table.index.drop("none", errors="ignore")])
+    size = (1.6 + 0.16 * max(map(len, table.index)) * 0.5 + 0.7 * len(table.columns), 1.5 + 0.27 * len(table))
+    figure, ax = plt.subplots(figsize=size)
+    top = 1.0 if metric.startswith("share") else None
+    image = ax.imshow(table, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+    for (y, x), value in np.ndenumerate(table.to_numpy()):
+        dark = image.norm(value) < 0.55
+        text = "–" if np.isnan(value) else f"{value:.2f}"
+        color = "0.5" if np.isnan(value) else "white" if dark else "black"
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
+    ax.set_xticks(range(len(table.columns)), _words(table.columns), rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(table)), _words(table.index))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    figure.colorbar(image, shrink=0.8)
+    return figure
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    return [name.replace("_", " ") for name in names]
+
+
+def trade_off(results: pd.DataFrame, attack: str) -> Figure:
+    """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both."""
     rows = pick(results, stage="purify", attack=attack)
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
-    figure, ax = plt.subplots(figsize=(5, 3.2))
-    ax.scatter(table["network_calls"], table[metric], color=NEUTRAL)
-    near = table.groupby([table["network_calls"], table[metric].round(1)])  # one text for points that touch
-    for _, some in near:
-        names = "\n".join(name.replace("_", " ") for name in some.index)
-        at = (some["network_calls"].iloc[0], some[metric].mean())
-        ax.annotate(names, at, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8)
-    ax.set(
-        xscale="log",
-        xlabel="network calls per image",
-        ylabel=metric.replace("_", " "),
-        title=f"Cost and effect against {attack}",
+    table = table.reindex(columns=[*QUALITY, *COSTS])
+    table["number"] = np.arange(1, len(table) + 1)
+    styles = _family_styles(table.index)
+    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.05 * len(table)), sharey="row", sharex="col")
+    for axes, (metric, (label, sign)) in zip(grid, QUALITY.items(), strict=True):
+        for ax, (cost, cost_label) in zip(axes, COSTS.items(), strict=True):
+            for name, row in table.iterrows():
+                ax.plot(
+                    row[cost],
+                    row[metric],
+                    ls="",
+                    ms=5,
+                    label=f"{row['number']:.0f} {_words([name])[0]}",
+                    **styles[name],
+                )
+            _draw_front(ax, table.dropna(subset=[cost, metric]), cost, metric, sign)
+            ax.set_xscale("symlog" if cost == "network_calls" else "log")  # filters make no network call
+            ax.margins(x=0.12, y=0.12)
+            ax.set_xlabel(cost_label if metric == list(QUALITY)[-1] else "")
+        axes[0].set_ylabel(label)
+    figure.suptitle(f"What purification of {attack.replace('_', ' ')} costs, and what it leaves", fontweight="bold")
+    figure.legend(
+        *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
     )
-    ax.margins(x=0.35, y=0.2)
     return figure
+
+
+def pareto_front(cost: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """The indices of the points that no other equals or beats in both, ordered by cost."""
+    order = np.lexsort((loss, cost))
+    best = np.minimum.accumulate(loss[order])
+    return order[best < np.append(np.inf, best)[:-1]]
+
+
+def _draw_front(ax: Axes, points: pd.DataFrame, cost: str, metric: str, sign: int) -> None:
+    front = points.iloc[pareto_front(points[cost].to_numpy(), sign * points[metric].to_numpy())]
+    ax.step(front[cost], front[metric], where="post", color="0.6", lw=1, zorder=1)
+    best = {"xytext": (4, 4), "fontsize": 8, "fontweight": "bold"}
+    other = {"xytext": (-4, -3), "fontsize": 7, "color": "0.4", "ha": "right", "va": "top"}
+    for name, row in points.iterrows():
+        style = best if name in front.index else other
+        ax.annotate(f"{row['number']:.0f}", (row[cost], row[metric]), textcoords="offset points", **style)
+
+
+def _family_styles(names: pd.Index) -> dict[str, dict]:
+    """A colour and a marker for each purifier, shared by those that differ only in a setting: diffpure, diffpure_10."""
+    families = names.str.replace(r"_[\d.]+(x\d+)?|_as_published", "", regex=True)
+    order = list(dict.fromkeys(families))
+    return {
+        name: {"color": PALETTE[order.index(family) % 8], "marker": "osD^vPX"[order.index(family) % 7]}
+        for name, family in zip(names, families, strict=True)
+    }
 
 
 def chain_strip(folder: Path | str, count: int = 4) -> Figure:
@@ -197,6 +298,24 @@ def purifier_strip(folders: Sequence[Path | str]) -> Figure:
     )
 
 
+def difference_strip(folders: Sequence[Path | str], eps: float = 0.025, fake_eps: float = 0.25) -> Figure:
+    """One photo and its edit through the chain of each purifier; below each image what changed, made visible.
+
+    Photos are compared with the clean photo (black and white at -eps and +eps), edits with the clean edit (fake_eps).
+    """
+    names = ["photo", "disrupted", "purified", "fake", "broken", "recovered"]
+    rows = {}
+    for folder in folders:
+        kept = {name: images[0] for name, images in _examples(folder).items()}
+        purifier = textwrap.fill(_purifier_of(folder).replace("_", " ").replace("+", " + "), 18)
+        rows[purifier] = [kept[name] for name in names]
+        rows[f"{purifier}\n(difference)"] = [
+            amplified(kept[name], kept["photo" if i < 3 else "fake"], eps if i < 3 else fake_eps)
+            for i, name in enumerate(names)
+        ]
+    return strips(rows, ["photo", "disrupted", "purified", "edit", "broken", "recovered"])
+
+
 def _examples(folder: Path | str) -> dict[str, Tensor]:
     if not (path := Path(folder) / "examples.npz").is_file():
         raise FileNotFoundError(missing(path))
@@ -208,48 +327,19 @@ def _purifier_of(folder: Path | str) -> str:
     return pd.read_csv(Path(folder) / "results.csv")["purifier"].iloc[0]
 
 
-def purifier_table(results: pd.DataFrame, attack: str) -> pd.DataFrame:
-    """Paper-style table of the purifiers against one attack, a row each, the untreated disruption first."""
-    rows = pick(results, stage=["disrupt", "purify"], attack=attack)
-    return _paper_table(rows.assign(purifier=rows["purifier"].fillna("none")), ["purifier"])
-
-
-def attack_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Paper-style table of the disruptions, a row each."""
-    return _paper_table(pick(results, stage="disrupt"), ["attack"])
-
-
-def arm_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Paper-style table of the detectors, a row per detector and arm, means over seeds."""
-    rows = pick(results, stage="detect", seed=None)
-    return _paper_table(rows, ["detector", "arm", "attack", "purifier", "poison_ratio"])
-
-
-def _paper_table(rows: pd.DataFrame, index: list[str]) -> pd.DataFrame:
-    text = [
-        f"{row.value:.3g}" if np.isnan(row.low) else f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
-        for row in rows.itertuples()
-    ]
-    rows = rows.assign(text=text, **{axis: rows[axis].fillna("") for axis in index})
-    table = rows.pivot_table(index=index, columns="metric", values="text", aggfunc="first", sort=False)
-    return table.fillna("").reset_index().rename_axis(columns=None)
-
-
-def headline(results: pd.DataFrame) -> str:
-    """What was measured, in a few lines: the forger, the disruption, the detectors of each arm."""
-    lines = [f"The forger's edits take in {_value(pick(results, metric='edit_accuracy'))} of all cases."]
-    for attack in pick(results, stage="purify")["attack"].unique():
-        rows = pick(results, metric="share_disrupted", attack=attack)
-        left = pick(rows, stage="purify").sort_values("value")
-        lines.append(
-            f"{attack} disrupts {_value(pick(rows, stage='disrupt'))} of them; after purification {_value(left[:1])} "
-            f"({left['purifier'].iloc[0]}) to {_value(left[-1:])} ({left['purifier'].iloc[-1]}) stay disrupted."
-        )
-    arms = pick(results, stage="detect", metric="accuracy", seed=None)
-    said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
-    return "\n".join([*lines, f"Detector accuracy on C: {'; '.join(said)}."]) + "\n"
-
-
-def _value(rows: pd.DataFrame) -> str:
-    row = rows.iloc[0]
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figure], str]]:
+    """The study-wide figures that these results can fill, by name: (draw, caption)."""
+    figures = {}
+    purified = pick(results, stage="purify", metric="share_disrupted")
+    if len(purified):
+        caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured."
+        figures["heat_map"] = (partial(heat_map, results), caption)
+    for attack, rows in purified.groupby("attack", sort=False):
+        if rows["purifier"].nunique() > 1:
+            caption = f"Cost and effect of purifying {attack}. Named and joined: purifiers that none beats in both."
+            figures[f"trade_off_{attack}"] = (partial(trade_off, results, attack), caption)
+    for attack, rows in pick(results, stage="detect", arm="poisoned").groupby("attack", sort=False):
+        if rows["poison_ratio"].nunique() > 1:
+            caption = f"Accuracy on C against the share of photos disrupted by {attack}: mean over seeds, 95 % bands."
+            figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
+    return figures

@@ -12,7 +12,8 @@ CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
 BASE = {"seeding", "weights", "training"}  # may be imported by every room, and know none
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "metrics": BASE | {"metrics"},
-    "plots": BASE | {"metrics"},
+    "tables": {"metrics"},
+    "plots": BASE | {"metrics", "tables"},
     "study": {"study"},
     "seeding": set(),
     "weights": set(),

@@ -54,6 +54,13 @@ def test_an_edit_took_where_the_classifier_sees_the_value_it_was_made_to_show(fa
     assert torch.equal(forge_all(bright_men, faces.x(), faces.labels(ATTRIBUTES))[3].mean((1, 2, 3)), (~male).float())
 
 
+def test_the_layers_of_the_classifier_lead_to_its_features(faces):
+    classifier = AttributeClassifier(width=4).eval()
+    layers = classifier.layers(faces.x())
+    assert [tuple(layer.shape[1:]) for layer in layers] == [(4, 16, 16), (8, 8, 8), (16, 4, 4), (32, 2, 2)]
+    assert torch.equal(classifier.features_layer(layers[-1].flatten(1)).relu(), classifier.features(faces.x()))
+
+
 def test_the_classifier_learns_what_can_be_seen_and_survives_the_disk(faces, make_faces, tmp_path):
     labelled = make_faces(count=48, size=32)
     bright = labelled.table["Male"].to_numpy(np.uint8)[:, None, None, None] * np.uint8(200)

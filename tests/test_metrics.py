@@ -6,11 +6,12 @@ import pytest
 import torch
 from scipy import stats
 from scipy.linalg import sqrtm
+from scipy.spatial.distance import cosine
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
 from antidisrupt_lib.metrics import detection
-from antidisrupt_lib.metrics.comparison import compare, comparison_results
+from antidisrupt_lib.metrics.comparison import compare, comparison_results, measures_table
 from antidisrupt_lib.metrics.detection import (
     ARM_AXES,
     detection_measures,
@@ -19,7 +20,19 @@ from antidisrupt_lib.metrics.detection import (
     find_scores,
     recovery,
 )
-from antidisrupt_lib.metrics.distances import disrupted, l1, l2, psnr, ssim
+from antidisrupt_lib.metrics.distances import (
+    d_mask,
+    d_pix,
+    disrupted,
+    edit_mask,
+    l1,
+    l2,
+    masked_l2,
+    masked_success,
+    perceptual_distance,
+    psnr,
+    ssim,
+)
 from antidisrupt_lib.metrics.frechet import choose_extractor, frechet_distance, inception_extractor
 from antidisrupt_lib.metrics.intervals import draw_counts, mean_interval, percentile_interval, set_interval
 
@@ -67,6 +80,45 @@ def test_ssim_agrees_with_scikit_image():
     expected = [structural_similarity(a, b, channel_axis=0, **settings) for a, b in zip(*mirrored, strict=True)]
     assert np.allclose(ssim(y, y0), expected, atol=1e-4)
     assert ssim(y[:1], y0[:1]).shape == (1,) and torch.allclose(ssim(y, y), torch.ones(4))
+
+
+def test_cmua_measures_only_what_the_edit_changed():
+    x = torch.zeros(3, 3, 2, 2)
+    y0, y = x.clone(), x + 0.125
+    y0[0, :, 0, 0], y0[1, :, 0, 0] = 0.1, 0.08  # 2 * 3 * 0.1 > 0.5 > 2 * 3 * 0.08
+    y0[2, 0, :, 1], y[2] = 0.5, y0[2]
+    found = masked_l2(y, y0, x)
+    assert found[0].item() == pytest.approx(4 * 0.025**2) and found[1].isnan() and found[2] == 0
+    assert edit_mask(y0, x).sum((1, 2, 3)).tolist() == [1, 0, 2]
+    success = masked_success(torch.tensor([0.05, 0.0501, torch.nan]))
+    assert success[:2].tolist() == [0, 1] and success[2].isnan()
+
+
+def test_dadfi_distances_are_root_sums_or_root_means():
+    y, x = pair()
+    mask = torch.rand(4, 1, 32, 32) > 0.5
+    difference = (y - x).double().numpy()
+    inside = [np.broadcast_to(m, d.shape) for m, d in zip(mask.numpy(), difference, strict=True)]
+    masked = [d[m] for d, m in zip(difference, inside, strict=True)]
+    assert np.allclose(d_pix(y, x), [np.linalg.norm(d) for d in difference], rtol=1e-5)
+    assert np.allclose(d_pix(y, x, normalised=True), [np.sqrt((d**2).mean()) for d in difference])
+    assert np.allclose(d_mask(y, x, mask), [np.linalg.norm(d) for d in masked], rtol=1e-5)
+    assert np.allclose(d_mask(y, x, mask, normalised=True), [np.sqrt((d**2).mean()) for d in masked], rtol=1e-5)
+    assert d_mask(y, x, mask & False, normalised=True).isnan().all()
+
+
+def test_the_perceptual_distance_is_that_of_cosines():
+    y, y0 = pair()
+
+    def layers(x):
+        return [x + 0.1, torch.cat([x + 0.1, x.square()], 1)[:, :, ::2]]  # no zero vector: it has no cosine
+
+    expected = np.zeros(4)
+    for a, b in zip(layers(y), layers(y0), strict=True):  # |u - v|^2 = 2 - 2 cos for unit vectors
+        a, b = (t.permute(0, 2, 3, 1).flatten(1, 2).double().numpy() for t in (a, b))
+        expected += [np.mean([2 * cosine(u, v) for u, v in zip(p, q, strict=True)]) for p, q in zip(a, b, strict=True)]
+    assert np.allclose(perceptual_distance(layers, y, y0), expected, rtol=1e-4)
+    assert perceptual_distance(layers, y, y).tolist() == [0] * 4
 
 
 # Frechet distance
@@ -159,24 +211,53 @@ def test_a_comparison_of_known_images_gives_known_numbers(faces):
 
     found = compare(batches(clean), batches(clean + shift), two_copies, lambda x: x.mean((2, 3)))
     assert seen == [part for part, _ in batches(clean) for _ in range(2)]
-    assert found.l1.shape == (12, 2) and found.features.shape == (12, 2, 3)
-    assert np.allclose(found.l1[:6], 0.2, atol=1e-5) and np.allclose(found.l2[6:], 0.0625, atol=1e-5)
-    assert found.disrupted.tolist() == [[False] * 2] * 6 + [[True] * 2] * 6
-    assert np.allclose(found.psnr[:6], 20, atol=1e-3)
+    assert found.fakes["l1"].shape == (12, 2) and found.features.shape == (12, 2, 3)
+    assert np.allclose(found.fakes["l1"][:6], 0.2, atol=1e-5) and np.allclose(found.fakes["l2"][6:], 0.0625, atol=1e-5)
+    assert found.fakes["share_disrupted"].tolist() == [[0] * 2] * 6 + [[1] * 2] * 6
+    assert np.allclose(found.photos["psnr"][:6], 20, atol=1e-3)
     rows = {row["metric"]: row for row in comparison_results(found, {"stage": "purify"}, faces.image_ids, "colour")}
-    assert list(rows) == ["l1", "l2", "share_disrupted", "ssim", "psnr", "frechet_colour"]
+    assert list(rows) == [
+        "l1", "l2", "share_disrupted", "l2_masked", "share_disrupted_masked", "d_pix", "d_mask", "psnr", "ssim",
+        "empty_masks", "frechet_colour", "kernel_distance_colour",
+        "manifold_precision_colour", "manifold_recall_colour",
+    ]  # fmt: skip
     assert rows["share_disrupted"]["value"] == 0.5 and rows["share_disrupted"]["n"] == 24
     assert rows["l1"]["value"] == pytest.approx(0.225, abs=1e-5) and rows["psnr"]["n"] == 12
     assert 0 < rows["share_disrupted"]["low"] < 0.5 < rows["share_disrupted"]["high"] < 1
+    assert rows["empty_masks"]["value"] == 12 and rows["l2_masked"]["n"] == 12  # the first "edit" is the photo itself
+
+
+class Judge:
+    """A stand-in for the attribute classifier, which sees light and red faces."""
+
+    def __call__(self, x):
+        return torch.stack([x.mean((1, 2, 3)) - 0.5, x[:, 0].mean((1, 2)) - 0.5], 1)
+
+    def layers(self, x):
+        return [x, 1 - x]
+
+
+def test_a_classifier_tells_which_attributes_a_treatment_keeps():
+    x = torch.full((8, 3, 8, 8), 0.4)
+    treated = x.clone()
+    treated[:4, 0] = 0.52  # red enough to be called red, not to be called light
+    outputs, extractor = (lambda x, rows: x[None]), (lambda x: x.mean((2, 3)))
+    found = compare(batches(x), batches(treated), outputs, extractor, classifier=Judge())
+    assert found.photos["attributes_kept"].tolist() == [0.5] * 4 + [1] * 4
+    table = measures_table(found, [f"{i}" for i in range(8)])
+    assert table["image_id"].tolist() == [f"{i}" for i in range(8)] and len(table.columns) == 12
+    assert np.allclose(table["l2"], found.fakes["l2"].mean(1)) and table["l2_masked"].isna().all()
+    assert (table["perceptual_attribute_classifier"][:4] > 0).all()
 
 
 def test_untouched_photos_have_no_distance_and_no_psnr(faces):
     found = compare(batches(faces.x()), batches(faces.x()), lambda x, rows: x[None], lambda x: x.mean((2, 3)))
     rows = {row["metric"]: row["value"] for row in comparison_results(found, {}, faces.image_ids, "colour")}
-    assert "psnr" not in rows and rows["ssim"] == pytest.approx(1)
+    assert "psnr" not in rows and "l2_masked" not in rows and rows["ssim"] == pytest.approx(1)
     assert rows["l1"] == rows["l2"] == rows["share_disrupted"] == 0 and rows["frechet_colour"] == pytest.approx(
         0, abs=1e-9
     )
+    assert rows["manifold_precision_colour"] == rows["manifold_recall_colour"] == 1
 
 
 # Detection
@@ -234,11 +315,22 @@ def test_the_results_of_the_arms_are_those_of_pencil_and_paper(monkeypatch):
     assert mean["value"]["poisoned", "drop"] == pytest.approx(0.475)
     assert mean["value"]["purified", "recovery"] == pytest.approx((0.75 - 0.5) / (0.975 - 0.5))
     assert ("clean", "drop") not in mean.index and ("poisoned", "recovery") not in mean.index
+    assert mean["value"]["purified", "accuracy_minus_poisoned"] == pytest.approx(0.25)
     assert (table["stage"] == "detect").all() and pd.isna(mean["attack"]["clean", "auc"])
     by_seed = table[(table["arm"] == "clean") & (table["metric"] == "accuracy")].dropna(subset="seed")
     assert by_seed["value"].tolist() == pytest.approx([1, 0.95])
     inside = table.dropna(subset="low")
     assert (inside["low"] <= inside["value"] + 1e-9).all() and (inside["value"] <= inside["high"] + 1e-9).all()
+
+
+def test_detectors_of_two_purifiers_are_compared_on_the_same_draws(monkeypatch):
+    monkeypatch.setattr(detection, "DRAWS", 60)
+    axes = {"arm": "purified", "attack": "pgd"}
+    arms = [scores(0.9, 0.6, purifier="reverse_diffusion", **axes), scores(0.85, 0.6, purifier="jpeg", **axes)]
+    table = pd.DataFrame(detector_results(pd.concat(arms)))
+    found = table[table["metric"].str.contains("_minus_")]
+    assert found[["metric", "purifier"]].to_numpy().tolist() == [["accuracy_minus_jpeg", "reverse_diffusion"]]
+    assert found["value"].item() == pytest.approx(0.025) and found["low"].item() >= 0  # never worse in any draw
 
 
 def test_scores_of_all_stages_are_found_once(tmp_path):

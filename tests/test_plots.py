@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from antidisrupt_lib import plots
+from antidisrupt_lib import plots, tables
 from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
@@ -21,7 +21,7 @@ def results(tmp_path_factory) -> pd.DataFrame:
         axes = {"stage": "purify" if purifier else "disrupt", "faces": "drawn", "attack": "pgd", "purifier": purifier}
         values = {"share_disrupted": 0.125 if purifier else 0.8, "l2": 0.3, "psnr": 30}
         rows += [result(axes, name, value, value * 0.9, value * 1.1, 50, "-") for name, value in values.items()]
-        rows += [plain_result(axes, "network_calls", 10, 50, "-")]
+        rows += [plain_result(axes, name, 10, 50, "-") for name in ("network_calls", "seconds_per_image")]
     arms = (("clean", None, None, 0.0), ("poisoned", "pgd", None, 1.0), ("purified", "pgd", PURIFIERS[0], 1.0))
     for arm, attack, purifier, ratio in arms:
         axes = {"stage": "detect", "faces": "drawn", "attack": attack, "purifier": purifier, "arm": arm}
@@ -57,7 +57,9 @@ def test_figures_of_the_results(results, tmp_path):
     metrics = {"share_disrupted": "disrupted", "l2": "L2", "psnr": "PSNR"}
     check(plots.purifier_bars(results, metrics, "pgd"), tmp_path, 3)
     check(plots.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
-    check(plots.cost_curve(results, "pgd"), tmp_path, 1)
+    check(plots.heat_map(results), tmp_path, 2)
+    check(plots.trade_off(results, "pgd"), tmp_path, 6)
+    check(plots.poison_curve(results, "pgd"), tmp_path, 1)
 
 
 def test_bars_show_the_numbers_of_the_table(results):
@@ -73,6 +75,34 @@ def test_bars_show_the_numbers_of_the_table(results):
     plt.close("all")
 
 
+def test_the_heat_map_holds_the_value_of_each_pair(results):
+    ax = plots.heat_map(results).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["0.80", "0.12", "0.12"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "reverse diffusion", "diffpure 10"]
+    plt.close("all")
+
+
+def test_the_front_is_what_no_other_point_equals_or_beats():
+    cost, loss = np.array([3, 1, 2, 1, 4, 2.5]), np.array([1, 5, 3, 6, 2, 3])
+    brute = [i for i in range(6) if not any(
+        (cost[j] <= cost[i] and loss[j] <= loss[i]) and (cost[j], loss[j]) != (cost[i], loss[i]) for j in range(6)
+    )]  # fmt: skip
+    assert sorted(plots.pareto_front(cost, loss)) == brute == [0, 1, 2]
+    assert plots.pareto_front(np.array([]), np.array([])).size == 0
+
+
+def test_only_figures_that_the_results_can_fill_are_offered(results):
+    assert list(plots.possible_figures(results)) == ["heat_map", "trade_off_pgd"]
+    poison = results[results["arm"] == "poisoned"]
+    more = pd.concat([results, poison.assign(poison_ratio=0.5)])
+    found = plots.possible_figures(more)
+    assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio_pgd"]
+    line = found["poison_ratio_pgd"][0]().axes[0].lines[1]
+    assert line.get_xdata().tolist() == [0.5, 1] and line.get_ydata().tolist() == [0.75, 0.75]
+    assert plots.possible_figures(results[results["stage"] == "forge"]) == {}
+    plt.close("all")
+
+
 def test_figures_of_trainings_and_scores(tmp_path):
     history = pd.DataFrame({"step": range(20), "g_adv": np.random.rand(20), "d_adv": [np.nan, 1.0] * 10})
     check(plots.losses(history, "StarGAN"), tmp_path, 2)
@@ -85,13 +115,14 @@ def test_strips_of_faces(example_folders, tmp_path):
     check(plots.strips({"photo": x, "twice": list(2 * x)}, ["a", "b", "c"], "Faces"), tmp_path, 6)
     check(plots.chain_strip(example_folders[0], 4), tmp_path, 24)
     check(plots.purifier_strip(example_folders), tmp_path, 8)
+    check(plots.difference_strip(example_folders), tmp_path, 24)
 
 
 def test_tables_hold_values_with_their_intervals(results, tmp_path):
-    table = plots.purifier_table(results, "pgd").set_index("purifier")
+    table = tables.purifier_table(results, "pgd").set_index("purifier")
     assert table.index.tolist() == ["none", *PURIFIERS]
     assert table.loc["none", "share_disrupted"] == "0.8 [0.72, 0.88]" and table.loc["none", "network_calls"] == "10"
-    arms = plots.arm_table(results)
+    arms = tables.arm_table(results)
     assert arms["arm"].tolist() == ["clean", "poisoned", "purified"] and set(arms["accuracy"]) == {"0.75 [0.7, 0.8]"}
     plots.save_table(arms, tmp_path, "arms", "The arms.")
     assert pd.read_csv(tmp_path / "tables" / "arms.csv")["arm"].tolist() == arms["arm"].tolist()
@@ -99,6 +130,6 @@ def test_tables_hold_values_with_their_intervals(results, tmp_path):
 
 
 def test_the_headline_says_what_was_measured(results):
-    text = plots.headline(results)
+    text = tables.headline(results)
     for words in ("90.0% [85.0%, 95.0%]", "pgd disrupts 80.0%", "12.5%", "clean 75.0% [70.0%, 80.0%]"):
         assert words in text

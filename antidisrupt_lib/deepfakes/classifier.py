@@ -31,6 +31,15 @@ class AttributeClassifier(nn.Module):
         """The penultimate layer, N x (8 * width)."""
         return self.features_layer(self.body(2 * x - 1)).relu()
 
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """The activations after each ReLU, N x C x h x w, at 1/2 to 1/16 of x's size."""
+        x, activations = 2 * x - 1, []
+        for layer in self.body:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                activations.append(x)
+        return activations
+
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
 

@@ -1,32 +1,69 @@
 """What a disruption or a purification did: photos against their originals, their deepfakes against the clean ones.
 
-The forger and the extractor come in as functions, so that this room knows none of the rooms that make images.
+The forger, the extractor and the classifier come in as functions, so that this room knows none of the rooms that make
+images.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from antidisrupt_lib.metrics.distances import disrupted, l1, l2, psnr, ssim
+from antidisrupt_lib.metrics.distances import (
+    Layers,
+    d_mask,
+    d_pix,
+    disrupted,
+    edit_mask,
+    l1,
+    l2,
+    masked_l2,
+    masked_success,
+    perceptual_distance,
+    psnr,
+    ssim,
+)
+from antidisrupt_lib.metrics.distributions import in_manifold, kernel_interval
 from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
 from antidisrupt_lib.metrics.intervals import set_interval
-from antidisrupt_lib.metrics.results import mean_result, result
+from antidisrupt_lib.metrics.results import mean_result, plain_result, result
 
 Outputs = Callable[[Tensor, slice], Tensor]
+
+UNITS = {
+    "psnr": "dB, photo against original",
+    "ssim": "photo against original",
+    "attributes_kept": "share of attributes seen in the photo as in the original",
+    "l1": "[-1, 1] units",
+    "l2": "[-1, 1] units, squared",
+    "share_disrupted": "share of edits with l2 >= 0.05",
+    "l2_masked": "[-1, 1] units, squared, where the edit changed the photo (CMUA)",
+    "share_disrupted_masked": "share of edits with l2_masked > 0.05 (CMUA)",
+    "d_pix": "deepfake against photo, root mean square, [0, 1] units (DADFI, normalised)",
+    "d_mask": "d_pix where the edit changed the photo (DADFI, normalised)",
+    "perceptual_attribute_classifier": "squared distance of unit features, summed over layers; not LPIPS",
+}
+MOST_PHOTOS = 500  # in the measures that pair all images with all; evenly spread over the set
+
+
+class Classifier(Protocol):
+    """Images to attribute logits, N x c_dim; `layers` gives the activations on the way."""
+
+    layers: Layers
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured per photo (`psnr`, `ssim`: N) and per deepfake (`l1`, `l2`, `disrupted`: N x T); features N x T x d."""
+    """Measures by name: of each photo, N, and of each deepfake, N x T; features of the deepfakes, N x T x d."""
 
-    psnr: np.ndarray
-    ssim: np.ndarray
-    l1: np.ndarray
-    l2: np.ndarray
-    disrupted: np.ndarray
+    photos: dict[str, np.ndarray]
+    fakes: dict[str, np.ndarray]
     features: np.ndarray
     clean_features: np.ndarray
 
@@ -34,48 +71,100 @@ class Comparison:
 @torch.no_grad()
 def compare(
     clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs,
-    extractor: Extractor, device: torch.device | str = "cpu",
+    extractor: Extractor, device: torch.device | str = "cpu", classifier: Classifier | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare treated photos with the clean ones, batch by batch.
 
     Args:
         clean, treated: (rows, images in [0, 1]) batches of the same photos in the same order.
         outputs: outputs(x, rows) -> T x n x 3 x H x W, the deepfakes of these rows.
-        extractor: images to features, for the Frechet distance.
+        extractor: images to features, for the distances between distributions.
+        classifier: for the attributes kept and the perceptual distance, which are left out without it.
     """
     parts = []
     for (rows, x0), (_, x) in zip(clean, treated, strict=True):
         x0, x = x0.to(device), x.to(device)
         y0, y = outputs(x0, rows), outputs(x, rows)
-        pairs = list(zip(y, y0, strict=True))
-        measured = [psnr(x, x0), ssim(x, x0)]
-        measured += [torch.stack([f(a, b) for a, b in pairs], 1) for f in (l1, l2, disrupted)]
-        measured += [torch.stack([extractor(image) for image in side], 1) for side in (y, y0)]
-        parts.append([value.cpu().numpy() for value in measured])
-    return Comparison(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        fakes = [_compare_fakes(*pair, x0, classifier) for pair in zip(y, y0, strict=True)]
+        parts.append((
+            _compare_photos(x, x0, classifier),
+            {name: torch.stack([fake[name] for fake in fakes], 1) for name in fakes[0]},
+            *(torch.stack([extractor(image) for image in side], 1) for side in (y, y0)),
+        ))  # fmt: skip
+    photos, fakes, features, clean_features = zip(*parts, strict=True)
+    return Comparison(_join(photos), _join(fakes), _array(features), _array(clean_features))
+
+
+def _compare_photos(x: Tensor, x0: Tensor, classifier: Classifier | None) -> dict[str, Tensor]:
+    measured = {"psnr": psnr(x, x0), "ssim": ssim(x, x0)}
+    if classifier is not None:
+        same = (classifier(x) > 0) == (classifier(x0) > 0)
+        measured["attributes_kept"] = same.float().mean(1)
+    return measured
+
+
+def _compare_fakes(y: Tensor, y0: Tensor, x0: Tensor, classifier: Classifier | None) -> dict[str, Tensor]:
+    masked = masked_l2(y, y0, x0)
+    measured = {"l1": l1(y, y0), "l2": l2(y, y0), "share_disrupted": disrupted(y, y0).float()}
+    measured |= {"l2_masked": masked, "share_disrupted_masked": masked_success(masked)}
+    measured |= {"d_pix": d_pix(y, x0, normalised=True), "d_mask": d_mask(y, x0, edit_mask(y0, x0), normalised=True)}
+    if classifier is not None:
+        measured["perceptual_attribute_classifier"] = perceptual_distance(classifier.layers, y, y0)
+    return measured
+
+
+def _join(parts: tuple[dict[str, Tensor], ...]) -> dict[str, np.ndarray]:
+    return {name: _array([part[name] for part in parts]) for name in parts[0]}
+
+
+def _array(parts: Iterable[Tensor]) -> np.ndarray:
+    return torch.cat(list(parts)).cpu().numpy()
 
 
 def comparison_results(found: Comparison, axes: dict, photos: list[str], extractor_name: str) -> list[dict]:
-    """The results rows of a comparison: l1, l2, share_disrupted, frechet of the deepfakes; psnr, ssim of the photos."""
-    count = found.l2.shape[1]
-    per_fake = np.repeat(photos, count)
-    rows = [
-        mean_result(axes, "l1", found.l1.ravel(), per_fake, "[-1, 1] units"),
-        mean_result(axes, "l2", found.l2.ravel(), per_fake, "[-1, 1] units, squared"),
-        mean_result(axes, "share_disrupted", found.disrupted.ravel(), per_fake, "share of edits with l2 >= 0.05"),
-        mean_result(axes, "ssim", found.ssim, photos, "photo against original"),
-    ]
-    if np.isfinite(found.psnr).all():
-        rows.append(mean_result(axes, "psnr", found.psnr, photos, "dB, photo against original"))
+    """The results rows of a comparison: the means of all measures, and the distances between distributions.
+
+    A measure that is undefined for some images (CMUA's, of an edit that changed nothing) is averaged over the others,
+    whose number is the row's `n`; one that is infinite somewhere (PSNR of an untouched photo) has no row.
+    """
+    count = len(found.features[0])
+    rows = []
+    for name, values in (found.fakes | found.photos).items():
+        ids = np.repeat(photos, values.size // len(photos))
+        defined = ~np.isnan(values.ravel())
+        if defined.any() and not np.isinf(values).any():
+            rows.append(mean_result(axes, name, values.ravel()[defined], ids[defined], UNITS[name]))
+    empty = np.isnan(found.fakes["l2_masked"])
+    rows.append(plain_result(axes, "empty_masks", empty.sum(), empty.size, "edits that changed no pixel"))
+    return rows + _distribution_rows(found, axes, photos, extractor_name, count)
+
+
+def _distribution_rows(found: Comparison, axes: dict, photos: list[str], extractor_name: str, count: int) -> list[dict]:
+    """Treated against clean deepfakes: Frechet and kernel distance; precision and recall given the other set."""
 
     def distance(index: np.ndarray) -> float:
-        width = found.features.shape[-1]
-        return frechet_distance(
-            found.features[index].reshape(-1, width), found.clean_features[index].reshape(-1, width)
-        )
+        return frechet_distance(_flat(found.features[index]), _flat(found.clean_features[index]))
 
-    interval = set_interval(distance, len(photos))
-    return [
-        *rows,
-        result(axes, f"frechet_{extractor_name}", *interval, n=len(per_fake), unit="deepfakes against clean ones"),
-    ]
+    unit = "deepfakes against clean ones"
+    rows = [result(axes, f"frechet_{extractor_name}", *set_interval(distance, len(photos)), len(photos) * count, unit)]
+    some = np.unique(np.linspace(0, len(photos) - 1, MOST_PHOTOS).round().astype(int))
+    treated, clean, ids = found.features[some], found.clean_features[some], np.repeat(np.array(photos)[some], count)
+    rows.append(result(axes, f"kernel_distance_{extractor_name}", *kernel_interval(treated, clean), len(ids), unit))
+    for name, one, other in (("precision", treated, clean), ("recall", clean, treated)):
+        inside = in_manifold(_flat(one), _flat(other))
+        unit = f"share of {'treated' if name == 'precision' else 'clean'} deepfakes in the others' manifold, k = 3"
+        rows.append(mean_result(axes, f"manifold_{name}_{extractor_name}", inside, ids, unit))
+    return rows
+
+
+def _flat(features: np.ndarray) -> np.ndarray:
+    return features.reshape(-1, features.shape[-1])
+
+
+def measures_table(found: Comparison, image_ids: Iterable[str]) -> pd.DataFrame:
+    """A row per photo: `image_id` and its measures, those of deepfakes averaged over the edits where they are defined.
+
+    It is kept beside the results, so that two treatments of the same photos can be compared photo by photo.
+    """
+    over_edits = {name: pd.DataFrame(values).mean(axis=1).to_numpy() for name, values in found.fakes.items()}
+    return pd.DataFrame({"image_id": list(image_ids)} | over_edits | found.photos)

@@ -19,6 +19,7 @@ from antidisrupt_lib.weights import missing
 ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
 MEASURES = ("accuracy", "auc", "recall_real", "recall_fake")
 DRAWS = 300
+OURS = "reverse_diffusion"  # the paper's purifier, whose detectors are compared with those of each other purifier
 
 
 def class_weights(fake: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -91,7 +92,7 @@ def detector_results(scores: pd.DataFrame) -> list[dict]:
             rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)) | {"seed": seed}, values, n)
         sampled[arm] = _over_seeds(seeds)
         rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)), sampled[arm], n)
-    return rows + _comparison_rows(sampled, len(counts[0]))
+    return rows + _comparison_rows(sampled, len(counts[0])) + _difference_rows(sampled, len(counts[0]))
 
 
 def _bootstrap(scores: pd.DataFrame, counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -138,4 +139,19 @@ def _comparison_rows(sampled: dict[tuple, dict[str, np.ndarray]], n: int) -> lis
         ]
         if axes["arm"] != "poisoned" and same:
             rows.append(_row(axes, "recovery", recovery(clean, same[0], accuracy), n, "share of the drop"))
+    return rows
+
+
+def _difference_rows(sampled: dict[tuple, dict[str, np.ndarray]], n: int) -> list[dict]:
+    """Accuracy of every treated arm minus the poisoned one's, and of OURS minus each other purifier's, on one draw."""
+    arms = [(dict(zip(ARM_AXES, key, strict=True)), values["accuracy"]) for key, values in sampled.items()]
+    rows = []
+    for one, accuracy in arms:
+        for other, reference in arms:
+            differ = {axis for axis in ARM_AXES if one[axis] != other[axis]}
+            if one["arm"] not in ("clean", "poisoned") and other["arm"] == "poisoned" and differ <= {"arm", "purifier"}:
+                rows.append(_row(one, "accuracy_minus_poisoned", accuracy - reference, n, "share, paired"))
+            if one["purifier"] == OURS and differ == {"purifier"}:
+                name = f"accuracy_minus_{other['purifier']}"
+                rows.append(_row(one, name, accuracy - reference, n, "share, paired"))
     return rows
