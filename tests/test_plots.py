@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from antidisrupt_lib import plots, tables
+from antidisrupt_lib.plots import charts, maps, pictures, style, tables
 from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
@@ -46,7 +46,7 @@ def example_folders(tmp_path) -> list:
 
 def check(figure: Figure, tmp_path, panels: int) -> None:
     assert isinstance(figure, Figure) and len(figure.axes) == panels
-    plots.save_figure(figure, tmp_path / "out", "f", "What it shows.")
+    style.save_figure(figure, tmp_path / "out", "f", "What it shows.")
     with Image.open(tmp_path / "out" / "figures" / "f.png") as image:
         assert image.format == "PNG" and min(image.size) > 80
     assert (tmp_path / "out" / "figures" / "f.txt").read_text() == "What it shows."
@@ -55,28 +55,28 @@ def check(figure: Figure, tmp_path, panels: int) -> None:
 
 def test_figures_of_the_results(results, tmp_path):
     metrics = {"share_disrupted": "disrupted", "l2": "L2", "psnr": "PSNR"}
-    check(plots.purifier_bars(results, metrics, "pgd"), tmp_path, 3)
-    check(plots.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
-    check(plots.heat_map(results), tmp_path, 2)
-    check(plots.trade_off(results, "pgd"), tmp_path, 6)
-    check(plots.poison_curve(results, "pgd"), tmp_path, 1)
+    check(charts.purifier_bars(results, metrics, "pgd"), tmp_path, 3)
+    check(charts.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
+    check(maps.heat_map(results), tmp_path, 2)
+    check(maps.trade_off(results, "pgd"), tmp_path, 6)
+    check(maps.poison_curve(results, "pgd"), tmp_path, 1)
 
 
 def test_bars_show_the_numbers_of_the_table(results):
-    figure = plots.purifier_bars(results, {"share_disrupted": "disrupted"}, "pgd")
+    figure = charts.purifier_bars(results, {"share_disrupted": "disrupted"}, "pgd")
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.125, 0.125]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
         "none",
         "reverse diffusion",
         "diffpure 10",
     ]
-    figure = plots.arm_bars(results, "accuracy", "Accuracy")
+    figure = charts.arm_bars(results, "accuracy", "Accuracy")
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.75] * 3  # a bar per arm, not per seed
     plt.close("all")
 
 
 def test_the_heat_map_holds_the_value_of_each_pair(results):
-    ax = plots.heat_map(results).axes[0]
+    ax = maps.heat_map(results).axes[0]
     assert [text.get_text() for text in ax.texts] == ["0.80", "0.12", "0.12"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "reverse diffusion", "diffpure 10"]
     plt.close("all")
@@ -87,35 +87,35 @@ def test_the_front_is_what_no_other_point_equals_or_beats():
     brute = [i for i in range(6) if not any(
         (cost[j] <= cost[i] and loss[j] <= loss[i]) and (cost[j], loss[j]) != (cost[i], loss[i]) for j in range(6)
     )]  # fmt: skip
-    assert sorted(plots.pareto_front(cost, loss)) == brute == [0, 1, 2]
-    assert plots.pareto_front(np.array([]), np.array([])).size == 0
+    assert sorted(maps.pareto_front(cost, loss)) == brute == [0, 1, 2]
+    assert maps.pareto_front(np.array([]), np.array([])).size == 0
 
 
 def test_only_figures_that_the_results_can_fill_are_offered(results):
-    assert list(plots.possible_figures(results)) == ["heat_map", "trade_off_pgd"]
+    assert list(maps.possible_figures(results)) == ["heat_map", "trade_off_pgd"]
     poison = results[results["arm"] == "poisoned"]
     more = pd.concat([results, poison.assign(poison_ratio=0.5)])
-    found = plots.possible_figures(more)
+    found = maps.possible_figures(more)
     assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio_pgd"]
     line = found["poison_ratio_pgd"][0]().axes[0].lines[1]
     assert line.get_xdata().tolist() == [0.5, 1] and line.get_ydata().tolist() == [0.75, 0.75]
-    assert plots.possible_figures(results[results["stage"] == "forge"]) == {}
+    assert maps.possible_figures(results[results["stage"] == "forge"]) == {}
     plt.close("all")
 
 
 def test_figures_of_trainings_and_scores(tmp_path):
     history = pd.DataFrame({"step": range(20), "g_adv": np.random.rand(20), "d_adv": [np.nan, 1.0] * 10})
-    check(plots.losses(history, "StarGAN"), tmp_path, 2)
+    check(charts.losses(history, "StarGAN"), tmp_path, 2)
     table = pd.DataFrame({"fake": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 1.0]})
-    check(plots.score_histograms({"clean": table, "poisoned": table}), tmp_path, 2)
+    check(charts.score_histograms({"clean": table, "poisoned": table}), tmp_path, 2)
 
 
 def test_strips_of_faces(example_folders, tmp_path):
     x = torch.rand(3, 3, 8, 8)
-    check(plots.strips({"photo": x, "twice": list(2 * x)}, ["a", "b", "c"], "Faces"), tmp_path, 6)
-    check(plots.chain_strip(example_folders[0], 4), tmp_path, 24)
-    check(plots.purifier_strip(example_folders), tmp_path, 8)
-    check(plots.difference_strip(example_folders), tmp_path, 24)
+    check(pictures.strips({"photo": x, "twice": list(2 * x)}, ["a", "b", "c"], "Faces"), tmp_path, 6)
+    check(pictures.chain_strip(example_folders[0], 4), tmp_path, 24)
+    check(pictures.purifier_strip(example_folders), tmp_path, 8)
+    check(pictures.difference_strip(example_folders), tmp_path, 24)
 
 
 def test_tables_hold_values_with_their_intervals(results, tmp_path):
@@ -124,7 +124,7 @@ def test_tables_hold_values_with_their_intervals(results, tmp_path):
     assert table.loc["none", "share_disrupted"] == "0.8 [0.72, 0.88]" and table.loc["none", "network_calls"] == "10"
     arms = tables.arm_table(results)
     assert arms["arm"].tolist() == ["clean", "poisoned", "purified"] and set(arms["accuracy"]) == {"0.75 [0.7, 0.8]"}
-    plots.save_table(arms, tmp_path, "arms", "The arms.")
+    style.save_table(arms, tmp_path, "arms", "The arms.")
     assert pd.read_csv(tmp_path / "tables" / "arms.csv")["arm"].tolist() == arms["arm"].tolist()
     assert (tmp_path / "tables" / "arms.txt").read_text() == "The arms."
 

@@ -1,0 +1,85 @@
+"""Charts of one stage: loss curves, bars with intervals, histograms of scores."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.plots.style import ARMS, NEUTRAL
+from antidisrupt_lib.tables import arm_labels
+
+
+def losses(history: pd.DataFrame, title: str) -> Figure:
+    """Loss curves: a panel per column of a training history, raw and as a moving average."""
+    names = [name for name in history if name != "step"]
+    figure, grid = plt.subplots(1, len(names), figsize=(max(3.4, 2.1 * len(names)), 2.3), squeeze=False)
+    for ax, name in zip(grid[0], names, strict=True):
+        curve = history[["step", name]].dropna()
+        ax.plot(curve["step"], curve[name], color=NEUTRAL, alpha=0.3, lw=0.8)
+        ax.plot(curve["step"], curve[name].rolling(max(1, len(curve) // 10), min_periods=1).mean(), color=NEUTRAL)
+        ax.set(title=name, xlabel="step")
+    figure.suptitle(title, fontsize=10, fontweight="bold")
+    return figure
+
+
+def interval_bars(ax: Axes, rows: pd.DataFrame, labels: Sequence[str], colors: Sequence[str] | str = NEUTRAL) -> None:
+    """Horizontal bars of `value` with the interval from `low` to `high`, and the value written beside each."""
+    at = np.arange(len(rows))[::-1]
+    ax.barh(at, rows["value"], color=colors, height=0.65)
+    errors = np.stack([rows["value"] - rows["low"], rows["high"] - rows["value"]]).clip(0)
+    ax.errorbar(rows["value"], at, xerr=np.nan_to_num(errors), fmt="none", ecolor="black", elinewidth=1, capsize=2)
+    room = 0.02 * max(rows[["value", "high"]].max().max(), 1e-9)
+    for y, value, high in zip(at, rows["value"], rows["high"], strict=True):
+        ax.text(np.nanmax([value, high]) + room, y, f"{value:.3g}", va="center", fontsize=8)
+    ax.set_yticks(at, [label.replace("_", " ") for label in labels])
+    ax.margins(x=0.15)
+
+
+def purifier_bars(results: pd.DataFrame, metrics: Mapping[str, str], attack: str) -> Figure:
+    """What each purifier leaves of one attack: a panel per metric (name: title), a bar per purifier."""
+    rows = pick(results, stage=["disrupt", "purify"], attack=attack)
+    names = ["none", *rows["purifier"].dropna().unique()]
+    figure, grid = plt.subplots(1, len(metrics), figsize=(3.4 * len(metrics) + 0.8, 0.32 * len(names) + 1), sharey=True)
+    for ax, (metric, title) in zip(np.atleast_1d(grid), metrics.items(), strict=True):
+        table = pick(rows, metric=metric).assign(purifier=lambda t: t["purifier"].fillna("none"))
+        interval_bars(ax, table.set_index("purifier").reindex(names), names)
+        ax.set_title(title)
+    return figure
+
+
+def arm_bars(results: pd.DataFrame, metric: str, title: str) -> Figure:
+    """One metric of the detectors, over all seeds: a bar per arm and purifier, a panel per detector."""
+    rows = pick(results, stage="detect", metric=metric, seed=None)
+    detectors = rows["detector"].unique()
+    figure, grid = plt.subplots(
+        1, len(detectors), figsize=(4.4 * len(detectors) + 0.8, 0.3 * len(rows) + 1), squeeze=False
+    )
+    for ax, detector in zip(grid[0], detectors, strict=True):
+        table = pick(rows, detector=detector)
+        interval_bars(ax, table, arm_labels(table), [ARMS.get(arm, NEUTRAL) for arm in table["arm"]])
+        ax.set(title=f"{title}: {detector}", xlabel=metric.replace("_", " "))
+    return figure
+
+
+def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
+    """P(fake) on the photos and on the fakes of the test set, a panel per arm."""
+    figure, grid = plt.subplots(1, len(scores), figsize=(2.9 * len(scores), 2.3), sharey=True, squeeze=False)
+    for ax, (arm, table) in zip(grid[0], scores.items(), strict=True):
+        for fake, label, color in ((0, "photos", NEUTRAL), (1, "fakes", "#D55E00")):
+            values = table.loc[table["fake"] == fake, "score"]
+            ax.hist(
+                values,
+                bins=np.linspace(0, 1, 21),
+                weights=np.full(len(values), 1 / len(values)),
+                alpha=0.6,
+                color=color,
+                label=label,
+            )
+        ax.axvline(0.5, color="black", lw=0.8, ls=":")
+        ax.set(title=arm, xlabel="P(fake)", ylabel="share" if ax is grid[0][0] else "")
+    grid[0][-1].legend(frameon=False, fontsize=8, loc="upper center")
+    return figure

@@ -1,0 +1,159 @@
+"""Charts of a whole study: poison curves, heat maps, the trade-off between effect and cost."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.plots.style import ARMS, PALETTE
+from antidisrupt_lib.tables import arm_labels
+
+QUALITY = {  # of a purifier: its label, and +1 where less is better, -1 where more is
+    "share_disrupted": ("edits still disrupted", 1),
+    "l2": ("L2 of the edits", 1),
+    "psnr": ("PSNR of the photos (dB)", -1),
+}
+COSTS = {"seconds_per_image": "seconds per image", "network_calls": "network calls per image"}
+
+
+def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -> Figure:
+    """A metric of the detectors against the share of poison, with 95 % bands: a panel per detector, a line per arm."""
+    rows = pick(results, stage="detect", metric=metric, seed=None)
+    rows = rows[(rows["attack"] == attack) | (rows["arm"] == "clean")]
+    rows = rows.assign(label=arm_labels(rows))
+    colors = _arm_colors(rows)
+    detectors = rows["detector"].unique()
+    width = 3.6 * len(detectors)
+    figure, grid = plt.subplots(1, len(detectors), figsize=(width, 3.1), sharey=True, squeeze=False)
+    for ax, detector in zip(grid[0], detectors, strict=True):
+        for i, (label, line) in enumerate(pick(rows, detector=detector).groupby("label", sort=False)):
+            line = line.sort_values("poison_ratio")
+            style = {"color": colors[label], "marker": "osD^vP"[i % 6], "ms": 4}
+            if (line["arm"] == "clean").all():
+                line = pd.concat([line, line.assign(poison_ratio=rows["poison_ratio"].max())])
+                style |= {"marker": "", "ls": "--"}
+            ax.plot(line["poison_ratio"], line["value"], label=label.replace("_", " "), **style)
+            ax.fill_between(line["poison_ratio"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
+        ax.set(title=detector, xlabel="share of photos disrupted")
+    grid[0][0].set_ylabel(metric.replace("_", " "))
+    lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _arm_colors(rows: pd.DataFrame) -> dict[str, str]:
+    """A colour per label: the arm's own for its first label, and others of the palette for its further ones."""
+    spare, colors, taken = iter(PALETTE * len(rows)), {}, set()
+    for label, arm in rows[["label", "arm"]].drop_duplicates().itertuples(index=False):
+        colors[label] = ARMS[arm] if arm in ARMS and arm not in taken else next(spare)
+        taken.add(arm)
+    return colors
+
+
+def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str = "Edits still disrupted") -> Figure:
+    """What each purifier leaves of each disruption: a row per purifier, a column per attack, the value in each cell."""
+    rows = pick(results, stage=["disrupt", "purify"], metric=metric).dropna(subset="attack")
+    rows = rows.assign(purifier=rows["purifier"].fillna("none"))
+    table = rows.pivot_table(index="purifier", columns="attack", values="value", sort=False)
+    table = table.reindex(["none", *table.index.drop("none", errors="ignore")])
+    size = (1.6 + 0.16 * max(map(len, table.index)) * 0.5 + 0.7 * len(table.columns), 1.5 + 0.27 * len(table))
+    figure, ax = plt.subplots(figsize=size)
+    top = 1.0 if metric.startswith("share") else None
+    image = ax.imshow(table, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+    for (y, x), value in np.ndenumerate(table.to_numpy()):
+        dark = image.norm(value) < 0.55
+        text = "–" if np.isnan(value) else f"{value:.2f}"
+        color = "0.5" if np.isnan(value) else "white" if dark else "black"
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
+    ax.set_xticks(range(len(table.columns)), _words(table.columns), rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(table)), _words(table.index))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    figure.colorbar(image, shrink=0.8)
+    return figure
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    return [name.replace("_", " ") for name in names]
+
+
+def trade_off(results: pd.DataFrame, attack: str) -> Figure:
+    """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both."""
+    rows = pick(results, stage="purify", attack=attack)
+    table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
+    table = table.reindex(columns=[*QUALITY, *COSTS])
+    table["number"] = np.arange(1, len(table) + 1)
+    styles = _family_styles(table.index)
+    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.05 * len(table)), sharey="row", sharex="col")
+    for axes, (metric, (label, sign)) in zip(grid, QUALITY.items(), strict=True):
+        for ax, (cost, cost_label) in zip(axes, COSTS.items(), strict=True):
+            for name, row in table.iterrows():
+                ax.plot(
+                    row[cost],
+                    row[metric],
+                    ls="",
+                    ms=5,
+                    label=f"{row['number']:.0f} {_words([name])[0]}",
+                    **styles[name],
+                )
+            _draw_front(ax, table.dropna(subset=[cost, metric]), cost, metric, sign)
+            ax.set_xscale("symlog" if cost == "network_calls" else "log")  # filters make no network call
+            ax.margins(x=0.12, y=0.12)
+            ax.set_xlabel(cost_label if metric == list(QUALITY)[-1] else "")
+        axes[0].set_ylabel(label)
+    figure.suptitle(f"What purification of {attack.replace('_', ' ')} costs, and what it leaves", fontweight="bold")
+    figure.legend(
+        *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
+    return figure
+
+
+def pareto_front(cost: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """The indices of the points that no other equals or beats in both, ordered by cost."""
+    order = np.lexsort((loss, cost))
+    best = np.minimum.accumulate(loss[order])
+    return order[best < np.append(np.inf, best)[:-1]]
+
+
+def _draw_front(ax: Axes, points: pd.DataFrame, cost: str, metric: str, sign: int) -> None:
+    front = points.iloc[pareto_front(points[cost].to_numpy(), sign * points[metric].to_numpy())]
+    ax.step(front[cost], front[metric], where="post", color="0.6", lw=1, zorder=1)
+    best = {"xytext": (4, 4), "fontsize": 8, "fontweight": "bold"}
+    other = {"xytext": (-4, -3), "fontsize": 7, "color": "0.4", "ha": "right", "va": "top"}
+    for name, row in points.iterrows():
+        style = best if name in front.index else other
+        ax.annotate(f"{row['number']:.0f}", (row[cost], row[metric]), textcoords="offset points", **style)
+
+
+def _family_styles(names: pd.Index) -> dict[str, dict]:
+    """A colour and a marker for each purifier, shared by those that differ only in a setting: diffpure, diffpure_10."""
+    families = names.str.replace(r"_[\d.]+(x\d+)?|_as_published", "", regex=True)
+    order = list(dict.fromkeys(families))
+    return {
+        name: {"color": PALETTE[order.index(family) % 8], "marker": "osD^vPX"[order.index(family) % 7]}
+        for name, family in zip(names, families, strict=True)
+    }
+
+
+def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figure], str]]:
+    """The study-wide figures that these results can fill, by name: (draw, caption)."""
+    figures = {}
+    purified = pick(results, stage="purify", metric="share_disrupted")
+    if len(purified):
+        caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured."
+        figures["heat_map"] = (partial(heat_map, results), caption)
+    for attack, rows in purified.groupby("attack", sort=False):
+        if rows["purifier"].nunique() > 1:
+            caption = f"Cost and effect of purifying {attack}. Named and joined: purifiers that none beats in both."
+            figures[f"trade_off_{attack}"] = (partial(trade_off, results, attack), caption)
+    for attack, rows in pick(results, stage="detect", arm="poisoned").groupby("attack", sort=False):
+        if rows["poison_ratio"].nunique() > 1:
+            caption = f"Accuracy on C against the share of photos disrupted by {attack}: mean over seeds, 95 % bands."
+            figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
+    return figures
