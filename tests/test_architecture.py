@@ -13,7 +13,7 @@ BASE = {"seeding", "weights", "training"}  # may be imported by every room, and 
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "metrics": BASE | {"metrics"},
     "tables": {"metrics"},
-    "plots": BASE | {"metrics", "tables"},
+    "plots": BASE | {"metrics", "tables", "plots"},
     "study": {"study"},
     "seeding": set(),
     "weights": set(),

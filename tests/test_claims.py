@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from antidisrupt_lib.metrics.claims import CLAIMS, Claim, Evidence, claims_table, decisive, differences, verdict
-from antidisrupt_lib.metrics.paired import paired_difference, paired_results
+from antidisrupt_lib.metrics.paired import paired_difference, paired_results, read_measures
 from antidisrupt_lib.metrics.results import plain_result, result, write_results
 
 OURS, PGD = "reverse_diffusion", {"faces": "drawn", "attack": "pgd"}
@@ -45,15 +45,14 @@ def test_paired_rows_stand_on_the_axes_of_the_first(tmp_path):
         keep(tmp_path / name, {"stage": "purify", "attack": attack, "purifier": purifier}, measures(values + shift))
         for name, attack, purifier, shift in (("a", "pgd", OURS, 0), ("b", "pgd", "jpeg", 2), ("c", "bim", OURS, 5))
     ]
-    (row,) = paired_results(folders, [(OURS, "jpeg"), (OURS, "diffpure")])
+    (row,) = paired_results(read_measures(folders), OURS, "purifier")
     assert (row["metric"], row["attack"], row["purifier"]) == ("l2_minus_jpeg", "pgd", OURS)
     assert row["value"] == row["low"] == row["high"] == -2 and row["n"] == 6
-    (row,) = paired_results(folders, [("bim", "pgd")], axis="attack")
+    (row,) = paired_results(read_measures(folders), "bim", "attack")
     assert (row["metric"], row["attack"], row["value"]) == ("l2_minus_pgd", "bim", 5)
     with pytest.raises(ValueError, match="attack pgd, purifier reverse_diffusion. Give one of them"):
-        paired_results([folders[0], folders[0]], [])
-    with pytest.raises(FileNotFoundError, match="Run notebooks/05_purify.ipynb first"):
-        paired_results([tmp_path / "05_purify"], [])
+        read_measures([folders[0], folders[0]])
+    assert read_measures([tmp_path / "without measures"]) == {}
 
 
 # Verdicts

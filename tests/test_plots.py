@@ -8,8 +8,9 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from antidisrupt_lib.plots import charts, maps, pictures, style, tables
+from antidisrupt_lib import tables
 from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
+from antidisrupt_lib.plots import charts, maps, pictures, style
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
 
@@ -130,6 +131,6 @@ def test_tables_hold_values_with_their_intervals(results, tmp_path):
 
 
 def test_the_headline_says_what_was_measured(results):
-    text = tables.headline(results)
+    text = tables.headline(results, "pgd")
     for words in ("90.0% [85.0%, 95.0%]", "pgd disrupts 80.0%", "12.5%", "clean 75.0% [70.0%, 80.0%]"):
         assert words in text

@@ -100,6 +100,18 @@ def diagonally(table: Sequence[Sequence[Objective]]) -> list[Objective]:
 # Disrupting
 
 
+def attack_name(
+    attack: str, *, as_published: bool = False, objective: str = "away", conditioning: str = "in_turn",
+    layer: str = "", seen_through: Sequence[str] = (), expectation: bool = False,
+) -> str:  # fmt: skip
+    """What the results call an attack: its own name, then every choice that differs from the plain form's."""
+    if as_published:
+        return f"{attack}_as_published"
+    chosen = [attack, "" if objective == "away" else objective, "" if conditioning == "in_turn" else conditioning]
+    chosen += [layer, "through_" + "+".join(seen_through) if seen_through else "", "expectation" * expectation]
+    return "_".join(word for word in chosen if word)
+
+
 def eight_bit(x_adv: Tensor, x: Tensor) -> Tensor:
     """x_adv in 8-bit levels, rounded towards x, so that it stays inside every ball around x; x is 8-bit already."""
     return (x + ((x_adv - x) * 255).trunc() / 255).clamp(0, 1)

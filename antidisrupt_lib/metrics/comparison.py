@@ -95,6 +95,20 @@ def compare(
     return Comparison(_join(photos), _join(fakes), _array(features), _array(clean_features))
 
 
+@torch.no_grad()
+def disruption_left(
+    clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:  # fmt: skip
+    """The two numbers that tell most, without intervals: share of edits disrupted, and their L2; as in `compare`."""
+    found = []
+    for (rows, x0), (_, x) in zip(clean, treated, strict=True):
+        pairs = zip(outputs(x.to(device), rows), outputs(x0.to(device), rows), strict=True)
+        found += [torch.stack([disrupted(y, y0).float(), l2(y, y0)]) for y, y0 in pairs]
+    share, distance = torch.cat(found, dim=1).mean(1).tolist()
+    return {"share_disrupted": share, "l2": distance}
+
+
 def _compare_photos(x: Tensor, x0: Tensor, classifier: Classifier | None) -> dict[str, Tensor]:
     measured = {"psnr": psnr(x, x0), "ssim": ssim(x, x0)}
     if classifier is not None:

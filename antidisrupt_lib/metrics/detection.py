@@ -72,10 +72,12 @@ def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
         if not found:
             raise FileNotFoundError(missing(Path(folder) / "*" / "scores.parquet"))
         paths += found
-    scores = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
-    for axis in ARM_AXES:
-        scores[axis] = scores.get(axis, pd.Series("", scores.index)).fillna("")
+    scores = _with_all_axes(pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True))
     return scores.drop_duplicates([*ARM_AXES, "seed", "image_id"])
+
+
+def _with_all_axes(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores.assign(**{axis: scores.get(axis, pd.Series("", scores.index)).fillna("") for axis in ARM_AXES})
 
 
 def detector_results(scores: pd.DataFrame) -> list[dict]:
@@ -154,4 +156,13 @@ def _difference_rows(sampled: dict[tuple, dict[str, np.ndarray]], n: int) -> lis
             if one["purifier"] == OURS and differ == {"purifier"}:
                 name = f"accuracy_minus_{other['purifier']}"
                 rows.append(_row(one, name, accuracy - reference, n, "share, paired"))
+    return rows
+
+
+def world_results(scores: pd.DataFrame) -> list[dict]:
+    """Results rows of detectors in other worlds than the clean one: `<measure>_in_<world>`, for the column `world`."""
+    rows = []
+    for world, table in _with_all_axes(scores).groupby("world", sort=False):
+        measured = [row for row in detector_results(table) if row["metric"] in MEASURES]
+        rows += [row | {"metric": f"{row['metric']}_in_{world}"} for row in measured]
     return rows

@@ -4,14 +4,13 @@ Photos differ more among themselves than purifiers do. On the same bootstrap dra
 interval is much narrower than the two treatments' own intervals suggest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from antidisrupt_lib.metrics.intervals import mean_interval
 from antidisrupt_lib.metrics.results import AXES, read_results, result
-from antidisrupt_lib.weights import missing
 
 
 def paired_difference(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> tuple[float, float, float, int]:
@@ -30,14 +29,15 @@ def paired_difference(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> tu
 def read_measures(folders: Iterable[Path | str]) -> dict[tuple, pd.DataFrame]:
     """The measures tables of some folders by their results' axes, a value (None: empty) for each of AXES.
 
+    A folder without measures, such as the forger's, is passed over.
+
     Raises:
-        FileNotFoundError: a folder has none; the text names the notebook that makes it.
         ValueError: two folders hold the same treatment.
     """
     tables = {}
     for folder in map(Path, folders):
         if not (path := folder / "measures.parquet").is_file():
-            raise FileNotFoundError(missing(path))
+            continue
         axes = read_results([folder / "results.csv"])[list(AXES)].iloc[0]
         key = tuple(None if pd.isna(value) else value for value in axes)
         if key in tables:
@@ -46,27 +46,23 @@ def read_measures(folders: Iterable[Path | str]) -> dict[tuple, pd.DataFrame]:
     return tables
 
 
-def paired_results(
-    folders: Iterable[Path | str], pairs: Iterable[tuple[str, str]], axis: str = "purifier"
-) -> list[dict]:
-    """Results rows `<metric>_minus_<other>` for pairs (one, other) of values of an axis, all other axes being equal.
+def paired_results(tables: Mapping[tuple, pd.DataFrame], one: str, axis: str) -> list[dict]:
+    """Results rows `<metric>_minus_<other>`: the value `one` of an axis against every other, all other axes equal.
 
-    They stand on the axes of the first; a pair that wasn't measured has no row.
+    Args:
+        tables: as `read_measures` gives them.
     """
-    tables, at = read_measures(folders), AXES.index(axis)
-    rows = []
-    for one, other in pairs:
-        for key, table in tables.items():
-            twin = tables.get((*key[:at], other, *key[at + 1 :]))
-            if key[at] != one or twin is None:
+    at, rows = AXES.index(axis), []
+    for key, table in tables.items():
+        for other_key, twin in tables.items():
+            other = other_key[at]
+            if key[at] != one or other in (one, None) or other_key != (*key[:at], other, *key[at + 1 :]):
                 continue
             for metric in table.columns.drop("image_id").intersection(twin.columns):
                 *interval, n = paired_difference(table, twin, metric)
                 if n:
-                    axes = dict(zip(AXES, key, strict=True))
-                    rows.append(
-                        result(axes, f"{metric}_minus_{other}", *interval, n, "difference over the same photos")
-                    )
+                    axes, unit = dict(zip(AXES, key, strict=True)), "difference over the same photos"
+                    rows.append(result(axes, f"{metric}_minus_{other}", *interval, n, unit))
     return rows
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.plots.style import ARMS, NEUTRAL
-from antidisrupt_lib.tables import arm_labels
+from antidisrupt_lib.tables import arm_labels, fully_treated
 
 
 def losses(history: pd.DataFrame, title: str) -> Figure:
@@ -52,8 +52,8 @@ def purifier_bars(results: pd.DataFrame, metrics: Mapping[str, str], attack: str
 
 
 def arm_bars(results: pd.DataFrame, metric: str, title: str) -> Figure:
-    """One metric of the detectors, over all seeds: a bar per arm and purifier, a panel per detector."""
-    rows = pick(results, stage="detect", metric=metric, seed=None)
+    """One metric of the detectors, over all seeds: a bar per arm at its full poison ratio, a panel per detector."""
+    rows = fully_treated(pick(results, stage="detect", metric=metric, seed=None))
     detectors = rows["detector"].unique()
     figure, grid = plt.subplots(
         1, len(detectors), figsize=(4.4 * len(detectors) + 0.8, 0.3 * len(rows) + 1), squeeze=False

@@ -26,6 +26,8 @@ def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -
     rows = pick(results, stage="detect", metric=metric, seed=None)
     rows = rows[(rows["attack"] == attack) | (rows["arm"] == "clean")]
     rows = rows.assign(label=arm_labels(rows))
+    ratios = rows.groupby("label")["poison_ratio"].transform("nunique")
+    rows = rows[(ratios > 1) | (rows["arm"] == "clean")]
     colors = _arm_colors(rows)
     detectors = rows["detector"].unique()
     width = 3.6 * len(detectors)
@@ -61,10 +63,14 @@ def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str 
     rows = rows.assign(purifier=rows["purifier"].fillna("none"))
     table = rows.pivot_table(index="purifier", columns="attack", values="value", sort=False)
     table = table.reindex(["none", *table.index.drop("none", errors="ignore")])
+    met = table.dropna(axis=1, thresh=min(3, len(table)))  # attacks that met one purifier only say little here
+    return _value_map(met, title, vmax=1.0 if metric.startswith("share") else None)
+
+
+def _value_map(table: pd.DataFrame, title: str, vmin: float = 0.0, vmax: float | None = None) -> Figure:
     size = (1.6 + 0.16 * max(map(len, table.index)) * 0.5 + 0.7 * len(table.columns), 1.5 + 0.27 * len(table))
     figure, ax = plt.subplots(figsize=size)
-    top = 1.0 if metric.startswith("share") else None
-    image = ax.imshow(table, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+    image = ax.imshow(table, cmap="cividis", vmin=vmin, vmax=vmax, aspect="auto")
     for (y, x), value in np.ndenumerate(table.to_numpy()):
         dark = image.norm(value) < 0.55
         text = "–" if np.isnan(value) else f"{value:.2f}"
@@ -77,6 +83,15 @@ def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str 
     ax.set_title(title)
     figure.colorbar(image, shrink=0.8)
     return figure
+
+
+def world_map(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
+    """Detectors in other worlds: a row per detector, a column per world, the metric in each cell."""
+    rows = pick(results, seed=None)
+    rows = rows[rows["metric"].str.startswith(f"{metric}_in_")]
+    rows = rows.assign(label=arm_labels(rows), world=rows["metric"].str.removeprefix(f"{metric}_in_"))
+    table = rows.pivot_table(index="label", columns="world", values="value", sort=False)
+    return _value_map(table, f"{metric.capitalize()} of each detector in each world", vmin=0.5, vmax=1.0)
 
 
 def _words(names: Sequence[str]) -> list[str]:

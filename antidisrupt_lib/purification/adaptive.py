@@ -12,14 +12,17 @@ from antidisrupt_lib.purification.purifiers import Purifier
 def as_transform(purify: Purifier, generators: Sequence[Generator]) -> Callable[[Tensor], Tensor]:
     """`transform(x) -> x`, the purifier with a gradient for the attacker.
 
-    The gradient is exact where the purifier is differentiable. Where it is not, it is that of the identity (BPDA,
-    Athalye et al. 2018); in a composition this holds for each part on its own. The generators go on drawing from call
-    to call, so that an attack of many steps meets fresh noise in each (expectation over transformation).
+    The gradient is exact where the purifier is differentiable. Where it is not, the attack looks through the purifier's
+    differentiable `surrogate`, if it has one (JPEG), or else takes the gradient of the identity (BPDA, Athalye et al.
+    2018); in a composition this holds for each part on its own. The generators go on drawing from call to call, so that
+    an attack of many steps meets fresh noise in each (expectation over transformation).
     """
     if isinstance(purify, Composed):
         return _chain([as_transform(part, generators) for part in purify.parts])
     if purify.differentiable:
         return lambda x: purify(x, generators)
+    if hasattr(purify, "surrogate"):
+        return purify.surrogate
     return lambda x: _straight_through(purify, x, generators)
 
 

@@ -96,6 +96,10 @@ class Jpeg(Filter):
         files = [encode_jpeg(image, self.quality) for image in pixels]
         return torch.stack([decode_jpeg(file) for file in files]).to(x) / 255
 
+    def surrogate(self, x: Tensor) -> Tensor:
+        """What an attacker differentiates in its place."""
+        return soft_jpeg(self.quality)(x)
+
 
 @dataclass(frozen=True)
 class BitDepth(Filter):
