@@ -14,11 +14,13 @@ from antidisrupt_lib.purification.autoencoders import load_autoencoders
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights
 
-WEIGHTS = {
-    "generator": ("02_train_deepfake", load_generator, "tables/edit_accuracy.csv"),
-    "classifier": ("02_train_deepfake", load_classifier, "tables/classifier.csv"),
-    "denoiser": ("03_train_defense", lambda path: load_denoiser(path)[0], "tables/denoiser.csv"),
-    "autoencoders": ("03_train_defense", load_autoencoders, "tables/autoencoders.csv"),
+WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside it that measures it)
+    "generator": ("02_train_deepfake/generator", load_generator, "edit_accuracy"),
+    "generator_adversarial_g": ("02_adversarial_g/generator", load_generator, "edit_accuracy"),
+    "generator_adversarial_gd": ("02_adversarial_gd/generator", load_generator, "edit_accuracy"),
+    "classifier": ("02_train_deepfake/classifier", load_classifier, "classifier"),
+    "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
+    "autoencoders": ("03_train_defense/autoencoders", load_autoencoders, "autoencoders"),
 }
 
 
@@ -30,16 +32,16 @@ def card(folder: Path, about: dict, measured: str) -> dict:
         "training": {name: value for name, value in manifest["parameters"].items() if name != "out"},
         "commit": manifest["git"],
         "wall_seconds": round(manifest["wall_seconds"]),
-        "measured_on_C": pd.read_csv(folder / measured).to_dict("records"),
+        "measured_on_C": pd.read_csv(folder / "tables" / f"{measured}.csv").to_dict("records"),
     }
 
 
 def publish(study: Path, names: Iterable[str]) -> None:
     """Copy the study's weights into the zoo as float16, with their cards."""
     for name in names:
-        stage, load, measured = WEIGHTS[name]
-        path = study / stage / f"{name}.safetensors"
-        about = card(study / stage, read_weights(path)[1], measured)
+        file, load, measured = WEIGHTS[name]
+        path = study / f"{file}.safetensors"
+        about = card(path.parent, read_weights(path)[1], measured)
         save_weights(ZOO / f"{name}.safetensors", load(path), about, dtype=torch.float16)
 
 
