@@ -5,7 +5,14 @@ import torch
 
 from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import EPS, STEP, STEPS
-from antidisrupt_lib.disruption.disrupt import counting, disrupt, eight_bit, make_universal, write_disrupted
+from antidisrupt_lib.disruption.disrupt import (
+    attack_name,
+    counting,
+    disrupt,
+    eight_bit,
+    make_universal,
+    write_disrupted,
+)
 from antidisrupt_lib.seeding import image_generators
 
 PAPER = {"eps": EPS, "step": STEP, "steps": STEPS}
@@ -133,3 +140,9 @@ def test_counting_counts_the_images_of_passes_with_gradients(forge):
     counted, passes = counting(forge)
     disrupt(photos(2), C.repeat(2, 1), counted, attack="pgd", generators=keys(2), **PAPER)
     assert passes == [2] * STEPS
+
+
+def test_an_attack_is_called_by_all_that_differs_from_its_plain_form():
+    assert attack_name("pgd") == "pgd" and attack_name("fgsm", as_published=True) == "fgsm_as_published"
+    assert attack_name("pgd", objective="grey", conditioning="own", layer="main.9") == "pgd_grey_own_main.9"
+    assert attack_name("pgd", seen_through=["jpeg", "none"], expectation=True) == "pgd_through_jpeg+none_expectation"

@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
 from antidisrupt_lib.metrics import detection
-from antidisrupt_lib.metrics.comparison import compare, comparison_results, measures_table
+from antidisrupt_lib.metrics.comparison import compare, comparison_results, disruption_left, measures_table
 from antidisrupt_lib.metrics.detection import (
     ARM_AXES,
     detection_measures,
@@ -215,6 +215,8 @@ def test_a_comparison_of_known_images_gives_known_numbers(faces):
     assert np.allclose(found.fakes["l1"][:6], 0.2, atol=1e-5) and np.allclose(found.fakes["l2"][6:], 0.0625, atol=1e-5)
     assert found.fakes["share_disrupted"].tolist() == [[0] * 2] * 6 + [[1] * 2] * 6
     assert np.allclose(found.photos["psnr"][:6], 20, atol=1e-3)
+    left = disruption_left(batches(clean), batches(clean + shift), two_copies)
+    assert left == pytest.approx({"share_disrupted": 0.5, "l2": found.fakes["l2"].mean()})
     rows = {row["metric"]: row for row in comparison_results(found, {"stage": "purify"}, faces.image_ids, "colour")}
     assert list(rows) == [
         "l1", "l2", "share_disrupted", "l2_masked", "share_disrupted_masked", "d_pix", "d_mask", "psnr", "ssim",
