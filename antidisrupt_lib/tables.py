@@ -5,7 +5,10 @@ import pandas as pd
 
 from antidisrupt_lib.metrics.results import pick
 
-OF_PHOTOS = r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_).)+|seconds_per_image|network_calls"
+OF_PHOTOS = (
+    r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_|_as_published).)+"
+    "|seconds_per_image|network_calls"
+)
 OF_DETECTORS = "accuracy|auc|recall_real|recall_fake|drop|recovery"
 
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from antidisrupt_lib.metrics.claims import CLAIMS, Claim, Evidence, claims_table, decisive, differences, verdict
+from antidisrupt_lib.metrics.defects import DEFECTS, defects_table
 from antidisrupt_lib.metrics.paired import paired_difference, paired_results, read_measures
-from antidisrupt_lib.metrics.results import plain_result, result, write_results
+from antidisrupt_lib.metrics.results import AXES, plain_result, result, write_results
 
 OURS, PGD = "reverse_diffusion", {"faces": "drawn", "attack": "pgd"}
 
@@ -138,3 +139,22 @@ def test_a_paired_difference_goes_before_two_rows_and_unequal_sets_are_not_compa
     assert [number.value for number in found] == pytest.approx([-0.3, -0.1])  # diffpure paired, diffpure_10 not
     fewer = results.assign(n=results["n"].where(results["purifier"] != "diffpure_10", 12))
     assert [n.value for n in differences(fewer, "frechet_x", one, r"diffpure(_\d+)?")] == pytest.approx([-0.2])
+
+
+def test_a_defect_has_a_row_if_both_of_its_numbers_were_measured():
+    axes = {"stage": "disrupt", "faces": "drawn"}
+    table = pd.DataFrame([
+        result(axes | {"attack": attack}, metric, value, value, value, 9, "-")
+        for attack, metric, value in (("pgd", "share_disrupted", 0.9), ("pgd_grey", "share_disrupted", 0.6),
+                                      ("pgd", "l_inf", 1.5), ("pgd", "l_inf_as_published", 0.1))
+    ])  # fmt: skip
+    found = defects_table(table).set_index("metric")
+    assert found["section"].to_dict() == {"share_disrupted": "1.5", "l_inf": "1.7"}
+    assert found.loc["share_disrupted", ["as_published", "corrected"]].tolist() == [0.6, 0.9]
+    assert found["difference"].round(6).tolist() == [-0.3, -1.4]
+
+
+def test_every_defect_names_metrics_and_axes_that_exist():
+    for defect in DEFECTS:
+        assert {*defect.published, *defect.corrected} <= set(AXES)
+        assert defect.published != defect.corrected or defect.published_metric not in ("", defect.metric)

@@ -219,13 +219,16 @@ def test_a_comparison_of_known_images_gives_known_numbers(faces):
     assert left == pytest.approx({"share_disrupted": 0.5, "l2": found.fakes["l2"].mean()})
     rows = {row["metric"]: row for row in comparison_results(found, {"stage": "purify"}, faces.image_ids, "colour")}
     assert list(rows) == [
-        "l1", "l2", "share_disrupted", "l2_masked", "share_disrupted_masked", "d_pix", "d_mask", "psnr", "ssim",
-        "empty_masks", "frechet_colour", "kernel_distance_colour",
+        "l1", "l2", "share_disrupted", "l2_masked", "share_disrupted_masked", "l_inf", "l_inf_as_published", "d_pix",
+        "d_mask", "psnr", "ssim", "empty_masks", "share_disrupted_as_published", "frechet_colour_as_published",
+        "frechet_colour", "kernel_distance_colour",
         "manifold_precision_colour", "manifold_recall_colour",
     ]  # fmt: skip
     assert rows["share_disrupted"]["value"] == 0.5 and rows["share_disrupted"]["n"] == 24
     assert rows["l1"]["value"] == pytest.approx(0.225, abs=1e-5) and rows["psnr"]["n"] == 12
     assert 0 < rows["share_disrupted"]["low"] < 0.5 < rows["share_disrupted"]["high"] < 1
+    assert rows["l_inf"]["value"] == pytest.approx(0.225, abs=1e-5) == rows["l_inf_as_published"]["value"]
+    assert rows["share_disrupted_as_published"]["value"] == 1  # one batch, whose mean 0.051 hides the six below 0.05
     assert rows["empty_masks"]["value"] == 12 and rows["l2_masked"]["n"] == 12  # the first "edit" is the photo itself
 
 
@@ -247,7 +250,7 @@ def test_a_classifier_tells_which_attributes_a_treatment_keeps():
     found = compare(batches(x), batches(treated), outputs, extractor, classifier=Judge())
     assert found.photos["attributes_kept"].tolist() == [0.5] * 4 + [1] * 4
     table = measures_table(found, [f"{i}" for i in range(8)])
-    assert table["image_id"].tolist() == [f"{i}" for i in range(8)] and len(table.columns) == 12
+    assert table["image_id"].tolist() == [f"{i}" for i in range(8)] and len(table.columns) == 14
     assert np.allclose(table["l2"], found.fakes["l2"].mean(1)) and table["l2_masked"].isna().all()
     assert (table["perceptual_attribute_classifier"][:4] > 0).all()
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from antidisrupt_lib.metrics.distances import (
+    DISRUPTED,
     Layers,
     d_mask,
     d_pix,
@@ -43,10 +44,13 @@ UNITS = {
     "share_disrupted": "share of edits with l2 >= 0.05",
     "l2_masked": "[-1, 1] units, squared, where the edit changed the photo (CMUA)",
     "share_disrupted_masked": "share of edits with l2_masked > 0.05 (CMUA)",
+    "l_inf": "[-1, 1] units, the largest difference",
+    "l_inf_as_published": "[-1, 1] units, in truth the smallest difference (protocol 1.7)",
     "d_pix": "deepfake against photo, root mean square, [0, 1] units (DADFI, normalised)",
     "d_mask": "d_pix where the edit changed the photo (DADFI, normalised)",
     "perceptual_attribute_classifier": "squared distance of unit features, summed over layers; not LPIPS",
 }
+PUBLISHED_BATCH = 32
 MOST_PHOTOS = 500  # in the measures that pair all images with all; evenly spread over the set
 
 
@@ -121,6 +125,8 @@ def _compare_fakes(y: Tensor, y0: Tensor, x0: Tensor, classifier: Classifier | N
     masked = masked_l2(y, y0, x0)
     measured = {"l1": l1(y, y0), "l2": l2(y, y0), "share_disrupted": disrupted(y, y0).float()}
     measured |= {"l2_masked": masked, "share_disrupted_masked": masked_success(masked)}
+    gap = 2 * (y - y0).abs().flatten(1)
+    measured |= {"l_inf": gap.amax(1), "l_inf_as_published": gap.amin(1)}
     measured |= {"d_pix": d_pix(y, x0, normalised=True), "d_mask": d_mask(y, x0, edit_mask(y0, x0), normalised=True)}
     if classifier is not None:
         measured["perceptual_attribute_classifier"] = perceptual_distance(classifier.layers, y, y0)
@@ -150,7 +156,25 @@ def comparison_results(found: Comparison, axes: dict, photos: list[str], extract
             rows.append(mean_result(axes, name, values.ravel()[defined], ids[defined], UNITS[name]))
     empty = np.isnan(found.fakes["l2_masked"])
     rows.append(plain_result(axes, "empty_masks", empty.sum(), empty.size, "edits that changed no pixel"))
+    rows += _as_published_rows(found, axes, extractor_name)
     return rows + _distribution_rows(found, axes, photos, extractor_name, count)
+
+
+def _as_published_rows(found: Comparison, axes: dict, extractor_name: str) -> list[dict]:
+    """The original's share, decided on means over a batch, and its Frechet distance of the last batch and edit alone.
+
+    Protocol 1.7, with its batches of 32. Neither has an interval, as neither is a mean over images.
+    """
+    starts = range(0, len(found.features), PUBLISHED_BATCH)
+    means = np.stack([found.fakes["l2"][i : i + PUBLISHED_BATCH].mean(0) for i in starts])
+    share = plain_result(
+        axes, "share_disrupted_as_published", (means > DISRUPTED).mean(), means.size, "share of batches"
+    )
+    last = slice(starts[-1], None)
+    distance = frechet_distance(found.features[last, -1], found.clean_features[last, -1])
+    n = len(found.features[last])
+    frechet = plain_result(axes, f"frechet_{extractor_name}_as_published", distance, n, "last batch and edit alone")
+    return [share] + ([frechet] if n > 1 else [])
 
 
 def _distribution_rows(found: Comparison, axes: dict, photos: list[str], extractor_name: str, count: int) -> list[dict]:
