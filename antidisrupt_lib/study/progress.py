@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import TextIO
 
 EVERY = 30  # seconds between two progress lines where there is no terminal
@@ -91,11 +91,14 @@ class Progress:
         return max(guess - (time.monotonic() - job.since), 0)
 
     def _guess(self, node: str) -> float | None:
-        """The node's own wall time if it ran before, else the mean of its stage, else of all."""
+        """The node's own wall time if it ran before, else the mean of its stage, else the median of all."""
         stage = self.todo.get(node)
         alike = [seconds for other, seconds in self.walls.items() if other.partition("[")[0] == stage]
-        known = [self.walls[node]] if node in self.walls else alike or list(self.walls.values())
-        return mean(known) if known else None
+        if node in self.walls:
+            return self.walls[node]
+        if alike:
+            return mean(alike)
+        return median(self.walls.values()) if self.walls else None  # a training of hours says little of the others
 
     def _say(self, text: str) -> None:
         self.spoken = time.monotonic()
