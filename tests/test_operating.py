@@ -165,6 +165,12 @@ def test_intervals_resample_videos_not_their_frames():
     assert width["videos"] > 1.5 * width["frames"]
 
 
+def test_rows_that_belong_to_no_video_are_refused():
+    table = video_scores()
+    with pytest.raises(ValueError, match="5 of 100 rows have no video_id"):
+        operating_results(table.assign(video_id=table["video_id"].where(table["video_id"] != "v03")), {}, draws=2)
+
+
 def test_attack_results_of_frames_and_of_videos():
     clean = video_scores()
     attacked = clean.assign(score=np.where(clean["fake"] == 1, clean["score"] - 0.2, clean["score"]))

@@ -66,8 +66,13 @@ def measure_draws(
         measures: f(table, weights) -> numbers by name; the weights tell how often each row counts.
         counts: draws x units, how often each unit is in each draw, the units in sorted order.
         unit: the column that tells which unit a row belongs to.
+
+    Raises:
+        ValueError: a row belongs to no unit.
     """
     codes = table[unit].astype("category").cat.codes.to_numpy()
+    if (lost := int((codes < 0).sum())) > 0:
+        raise ValueError(f"{lost} of {len(table)} rows have no {unit}. Fill the column in, or leave it out for all.")
     values = [measures(table, weights) for weights in (np.ones(len(table)), *counts[:, codes].astype(float))]
     return {name: np.array([value[name] for value in values]) for name in values[0]}
 
