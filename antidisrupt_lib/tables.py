@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.metrics.robustness import ATTACKS, DEFENCES, GANDHI_JAIN, KOREAN, MIXED, STAGE
 
 OF_PHOTOS = (
     r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_|_as_published).)+"
     "|seconds_per_image|network_calls"
 )
 OF_DETECTORS = "accuracy|auc|recall_real|recall_fake|drop|recovery"
+UNKNOWN = "–"
+PUBLISHED = ", published"
 
 
 def arm_labels(rows: pd.DataFrame) -> list[str]:
@@ -79,3 +82,115 @@ def headline(results: pd.DataFrame, attack: str) -> str:
 def _value(rows: pd.DataFrame) -> str:
     row = rows.iloc[0]
     return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+
+
+# Attacked and defended detectors as two publications show them: percent, their numbers beside ours
+
+
+def published_tables(results: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
+    """The tables of Gandhi & Jain 2020 and of the Korean repository, by name: (table, caption)."""
+    theirs = "Percent, with 95 % intervals; published: Gandhi & Jain 2020, on their images. Dashes: not known."
+    korean = theirs.replace("Gandhi & Jain 2020, on their images", "JungYuna9515 2022, Celeb-DF, split by crop")
+    return {
+        "gandhi_jain_clean": (clean_table(results), f"Undefended detectors on untouched images. {theirs}"),
+        "gandhi_jain_attacks": (attacked_table(results), f"Recall of perturbed fakes, no defence. {theirs}"),
+        "gandhi_jain_lipschitz": (
+            regularisation_table(results),
+            "Recall of fakes without Lipschitz regularisation, and its mean and maximum over the strengths (the best "
+            f"is chosen on the very images it is measured on, so it flatters). {theirs}",
+        ),
+        "gandhi_jain_input_defences": (
+            input_defence_table(results),
+            "Input defences, fake from P(fake) >= 0.25 (for their undefended one not stated). Their accuracy is "
+            f"over 90 fakes and 10 reals; in ours the classes weigh equally. {theirs}",
+        ),
+        "korean_defences": (defence_table(results), f"Defences: attack success is the share called real. {korean}"),
+    }
+
+
+def clean_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Gandhi & Jain's detectors on untouched images, a row per detector without a defence."""
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", attack="", purifier="")
+    return _beside(rows, ["detector"], ["accuracy", "auc", "recall_fake", "recall_real"])
+
+
+def attacked_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Gandhi & Jain's attacks: the share of perturbed fakes still called fake, a row per attack and detector."""
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", purifier="", attack=_single_attacks())
+    return _beside(rows, ["attack", "detector"], ["recall_fake"])
+
+
+def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Gandhi & Jain's Lipschitz regularisation: recall of fakes without it, its mean and maximum over strengths.
+
+    Ours are the arms `lipschitz` and `lipschitz_<strength>`; only detectors that have one get rows.
+    """
+    kinds = {"plain": "none", "lipschitz_average": "average", "lipschitz_best": "best"}
+    rows = _with_published(results, GANDHI_JAIN)
+    rows = pick(rows, metric="recall_fake", purifier="", attack=_single_attacks())
+    rows = rows[rows["detector"].isin(rows.loc[rows["arm"].str.startswith("lipschitz"), "detector"])]
+    strengths = rows[rows["arm"].str.fullmatch(r"lipschitz(_[\d.]+)?")].groupby(["attack", "detector"], sort=False)
+    over = strengths["value"].agg(lipschitz_average="mean", lipschitz_best="max").reset_index()
+    over = over.melt(["attack", "detector"], var_name="arm")
+    over = over.assign(text=(100 * over["value"]).map("{:.1f}".format), of="")
+    rows = pd.concat([pick(rows, arm=[*kinds]), over])
+    return _beside(rows.assign(metric=rows["arm"].map(kinds)), ["attack", "detector"], [*kinds.values()])
+
+
+def input_defence_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Gandhi & Jain's Deep Image Prior and our purifiers before an undefended detector, at their threshold.
+
+    Precision is left out: it hangs on how many fakes there are.
+    """
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", attack=[*ATTACKS])
+    met = rows.loc[rows["purifier"] != "", ["attack", "detector"]].drop_duplicates()
+    rows = rows.merge(met, on=["attack", "detector"]).replace({"purifier": {"": "none"}})
+    columns = ["accuracy_at_0.25", "auc", "recall_fake_at_0.25", "recall_real_at_0.25", "seconds_per_image"]
+    return _beside(rows, ["attack", "detector", "purifier"], columns)
+
+
+def defence_table(results: pd.DataFrame) -> pd.DataFrame:
+    """The Korean README's tables: clean accuracy and AUC, and the success of PGD and FGSM, a row per defence."""
+    rows = pick(_with_published(results, KOREAN), purifier="")
+    clean = pick(rows, attack="", metric=["accuracy", "auc"])
+    success = pick(rows, attack=["pgd", "fgsm"], metric=["attack_success", "attack_success_first_fake"])
+    success = success.assign(metric=success["metric"] + " " + success["attack"])
+    columns = ["accuracy", "auc", *(f"{m} {a}" for m in ("attack_success", "attack_success_first_fake")
+                                    for a in ("pgd", "fgsm"))]  # fmt: skip
+    return _beside(pd.concat([clean, success]), ["detector", "arm"], columns)
+
+
+def _single_attacks() -> list[str]:
+    return [attack for attack in ATTACKS if attack != MIXED]
+
+
+def _with_published(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Published rows, then ours over all seeds: empty axes as "", numbers as `text`, and `of` tells whose they are."""
+    ours = pick(results, stage=STAGE, seed=None)
+    axes = ["detector", "arm", "attack", "purifier"]
+    ours = ours.assign(**{axis: ours[axis].astype(object).fillna("") for axis in axes}, of="")
+    ours = ours.replace({"purifier": {"none": ""}}).assign(text=[_percent(row) for row in ours.itertuples()])
+    columns = [*axes, "metric", "text", "of"]
+    return pd.concat([published.assign(of=PUBLISHED)[columns], ours[[*columns, "value"]]], ignore_index=True)
+
+
+def _percent(row: object) -> str:
+    if row.metric == "seconds_per_image":
+        return f"{row.value:.3g}"
+    value, low, high = (f"{100 * number:.1f}" for number in (row.value, row.low, row.high))
+    return value if np.isnan(row.low) else f"{value} [{low}, {high}]"
+
+
+def _beside(rows: pd.DataFrame, index: list[str], columns: list[str]) -> pd.DataFrame:
+    """A row per value of `index`, and for each of `columns` (a metric) their number, if any is known, and ours."""
+    orders = {"attack": [*ATTACKS], "arm": [*DEFENCES]}
+    for axis in [axis for axis in reversed(index) if axis in orders]:  # others: theirs first
+        rank = {name: at for at, name in enumerate(orders[axis])}
+        rows = rows.sort_values(axis, key=lambda names, rank=rank: names.map(rank), kind="stable")
+    rows = rows.assign(column=rows["metric"] + rows["of"])
+    table = rows.pivot_table(index=index, columns="column", values="text", aggfunc="first", sort=False)
+    given = {name for name in table if name.endswith(PUBLISHED)}
+    wanted = [name + of for name in columns for of in (PUBLISHED, "") if not of or name + of in given]
+    table = table.reindex(columns=wanted).dropna(how="all").fillna(UNKNOWN).reset_index().rename_axis(columns=None)
+    table = table.replace({"attack": ATTACKS, "detector": {"": UNKNOWN}})
+    return table.rename(columns=lambda name: name.replace("_", " "))

@@ -40,8 +40,8 @@ def root(tmp_path):
     return tmp_path
 
 
-def report(root, stages=STAGES):
-    return write_report(make_study(root, stages), go(root, stages), "python run_all.py params/tiny.yaml")
+def report(root, stages=STAGES, **top):
+    return write_report(make_study(root, stages, **top), go(root, stages), "python run_all.py params/tiny.yaml")
 
 
 def test_the_page_holds_all_that_it_shows(root):
@@ -59,6 +59,15 @@ def test_the_page_holds_all_that_it_shows(root):
 def test_the_results_table_lies_in_the_studys_folder(root):
     report(root)
     assert (root / "outputs/tiny/results.csv").read_text() == "metric,value"
+
+
+def test_a_study_may_name_the_stage_whose_results_are_its_own(root):
+    write_notebook(root / "notebooks/15_defend.ipynb", f'out = "{BY_HAND}15_defend"', WRITE_RESULTS)
+    page = report(root, {"15_defend": {}}, results="15_defend")
+    assert (root / "outputs/tiny/results.csv").read_text() == "metric,value" and "../results.csv" in page.read_text()
+    assert "../results.csv" not in report(root, {"15_defend": {}}).read_text()  # without 08_evaluate there are none
+    with pytest.raises(ValueError, match="study tiny, results: there is no stage without a grid `15_defendd`. Did you"):
+        make_study(root, {"15_defend": {}}, results="15_defendd")
 
 
 def test_it_is_made_anew_only_when_something_changed(root):

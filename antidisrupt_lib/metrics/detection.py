@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from antidisrupt_lib.metrics.intervals import draw_counts, percentile_interval
+from antidisrupt_lib.metrics.intervals import draw_counts, measure_draws, over_seeds, percentile_interval
 from antidisrupt_lib.metrics.results import result
-from antidisrupt_lib.seeding import numpy_generator
 from antidisrupt_lib.weights import missing
 
 ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
@@ -28,6 +27,13 @@ def class_weights(fake: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights / (2 * sums[fake])
 
 
+def recalls(fake: np.ndarray, score: np.ndarray, weights: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """Accuracy and both recalls, where weights of each class sum to 1/2; called fake is what scores >= threshold."""
+    called = score >= threshold
+    real, fake = 2 * weights[(fake == 0) & ~called].sum(), 2 * weights[(fake == 1) & called].sum()
+    return {"accuracy": (real + fake) / 2, "recall_real": real, "recall_fake": fake}
+
+
 def detection_measures(
     scores: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5
 ) -> dict[str, float]:
@@ -38,15 +44,8 @@ def detection_measures(
     """
     fake, score = scores["fake"].to_numpy(), scores["score"].to_numpy()
     weights = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
-    called = score >= threshold
-    recall_real = 2 * weights[(fake == 0) & ~called].sum()
-    recall_fake = 2 * weights[(fake == 1) & called].sum()
-    return {
-        "accuracy": (recall_real + recall_fake) / 2,
-        "auc": roc_auc_score(fake, score, sample_weight=weights),
-        "recall_real": recall_real,
-        "recall_fake": recall_fake,
-    }
+    shares = recalls(fake, score, weights, threshold) | {"auc": roc_auc_score(fake, score, sample_weight=weights)}
+    return {name: shares[name] for name in MEASURES}
 
 
 def drop(clean: np.ndarray, arm: np.ndarray) -> np.ndarray:
@@ -88,31 +87,15 @@ def detector_results(scores: pd.DataFrame) -> list[dict]:
     counts = draw_counts(scores["source_id"].nunique(), DRAWS)
     sampled, rows = {}, []
     for arm, table in scores.groupby(ARM_AXES, sort=False):
-        seeds = {seed: _bootstrap(one, counts) for seed, one in table.groupby("seed")}
+        seeds = {
+            seed: measure_draws(one, detection_measures, counts, "source_id") for seed, one in table.groupby("seed")
+        }
         n = len(table) // len(seeds)
         for seed, values in seeds.items():
             rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)) | {"seed": seed}, values, n)
-        sampled[arm] = _over_seeds(seeds)
+        sampled[arm] = over_seeds(seeds)
         rows += _measure_rows(dict(zip(ARM_AXES, arm, strict=True)), sampled[arm], n)
     return rows + _comparison_rows(sampled, len(counts[0])) + _difference_rows(sampled, len(counts[0]))
-
-
-def _bootstrap(scores: pd.DataFrame, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Each measure's value, then its bootstrap values: arrays of 1 + draws."""
-    photo = scores["source_id"].astype("category").cat.codes.to_numpy()
-    weights = [np.ones(len(scores)), *counts[:, photo].astype(float)]
-    values = [detection_measures(scores, w) for w in weights]
-    return {name: np.array([value[name] for value in values]) for name in MEASURES}
-
-
-def _over_seeds(seeds: dict[int, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Means over seeds; in each bootstrap draw the seeds are drawn with replacement too."""
-    drawn = numpy_generator("bootstrap-seeds").integers(len(seeds), size=(len(seeds), DRAWS))
-    means = {}
-    for name in MEASURES:
-        values = np.stack([measures[name] for measures in seeds.values()])
-        means[name] = np.append(values[:, 0].mean(), np.take_along_axis(values[:, 1:], drawn, 0).mean(0))
-    return means
 
 
 def _measure_rows(axes: dict, values: dict[str, np.ndarray], n: int) -> list[dict]:

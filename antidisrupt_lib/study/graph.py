@@ -15,6 +15,7 @@ from pydantic import PositiveInt
 
 from antidisrupt_lib.study.params import (
     BY_HAND,
+    EVALUATION,
     RESERVED,
     Notebook,
     Parameter,
@@ -84,6 +85,12 @@ class Study:
     nodes: dict[str, Node]
     folder: Path
     notebooks: Path
+    evaluation: str
+
+    @property
+    def results(self) -> Path:
+        """The table of all measured numbers, if the study has the stage that makes it."""
+        return self.folder / self.evaluation / "results.csv"
 
     @property
     def stages(self) -> list[str]:
@@ -111,7 +118,11 @@ def load_study(params: Path | str, *, outputs: Path, notebooks: Path, assignment
         ValueError: names, values, grids or wiring are wrong; the text says where.
     """
     file, notebooks = read_study(params, assignments), Path(notebooks).resolve()
-    return Study(file.name, build_nodes(file, notebooks), Path(outputs).resolve() / file.name, notebooks)
+    nodes = build_nodes(file, notebooks)
+    if file.evaluation != EVALUATION:
+        single = [name for name, node in nodes.items() if not node.variant]
+        require_known([file.evaluation], single, f"study {file.name}, results", "stage without a grid")
+    return Study(file.name, nodes, Path(outputs).resolve() / file.name, notebooks, file.evaluation)
 
 
 def build_nodes(file: StudyFile, notebooks: Path) -> dict[str, Node]:

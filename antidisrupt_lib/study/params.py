@@ -21,6 +21,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 BY_HAND = "../outputs/notebooks/"  # where notebooks read and write when a person opens them
+EVALUATION = "08_evaluate"  # the stage whose results are the study's, unless its file names another: `results: STAGE`
 RESERVED = ("notebook", "grid", "skip", "only", "threads")
 TYPES = {t.__name__: t for t in (int, float, str, bool, list, dict)} | {"Any": Any, "Literal": Literal}
 
@@ -52,10 +53,14 @@ class Notebook:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study as its file states it: stages by name, each a table of reserved keys and parameters."""
+    """A study as its file states it: stages by name, each a table of reserved keys and parameters.
+
+    `evaluation` is the stage whose results.csv is the study's.
+    """
 
     name: str
     threads: int
+    evaluation: str
     common: dict[str, object]
     stages: dict[str, dict[str, object]]
 
@@ -72,7 +77,9 @@ def read_study(path: Path | str, assignments: Iterable[str] = ()) -> StudyFile:
     """
     path = Path(path)
     raw = _read_tables(path)
-    study = StudyFile(raw.get("study"), raw.get("threads", 1), raw["common"], raw["stages"])
+    study = StudyFile(
+        raw.get("study"), raw.get("threads", 1), raw.get("results", EVALUATION), raw["common"], raw["stages"]
+    )
     for assignment in assignments:
         _assign(study, assignment)
     _check_names(study, path)
@@ -86,7 +93,7 @@ def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict:
     if path.resolve() in above:
         raise ValueError(f"{path} builds on itself through its `base`. Let one of these files stand alone.")
     raw = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
-    require_known(raw, ("study", "base", "threads", "common", "stages"), f"{path}, top level")
+    require_known(raw, ("study", "base", "threads", "results", "common", "stages"), f"{path}, top level")
     raw["common"] = _mapping(raw.get("common", {}), f"{path}, common")
     stages = _mapping(raw.get("stages"), f"{path}, stages")
     raw["stages"] = {name: _mapping(stage or {}, f"{path}, stage {name}") for name, stage in stages.items()}

@@ -1,8 +1,8 @@
 """The report: one self-contained page made from what stands in the nodes' folders.
 
-A node may leave figures/NAME.png and tables/NAME.csv, each with its caption beside it in NAME.txt. The notebook
-09_figures goes first, with the plain lines of its headline.md at the top; the other stages follow in order, then the
-provenance of all. Each caption names the notebook and the commit that made what it describes.
+A node may leave figures/NAME.png and tables/NAME.csv, each with its caption beside it in NAME.txt. A stage that leaves
+a headline.md goes first, with its plain lines at the top; the other stages follow in order, then the provenance of
+all. Each caption names the notebook and the commit that made what it describes.
 """
 
 import base64
@@ -21,8 +21,6 @@ from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.runner import Outcome, replace_folder
 
 SHOWN = 3  # variants of a stage whose figures and tables are shown; the others are a link away
-HIGHLIGHTS = "09_figures"
-RESULTS = "08_evaluate"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def write_report(study: Study, outcome: Outcome, command: str) -> Path:
         The path of index.html.
     """
     index = study.folder / "report" / "index.html"
-    fingerprint = _fingerprint(outcome, command)
+    fingerprint = _fingerprint(study, outcome, command)
     if index.exists() and fingerprint in index.read_text(encoding="utf-8"):
         return index
     draft = study.folder / ".partial" / "report"
@@ -80,13 +78,13 @@ def write_report(study: Study, outcome: Outcome, command: str) -> Path:
         _copy(study.result(node.id) / "notebook.html", draft / "notebooks" / f"{node.id}.html")
     (draft / "index.html").write_text(_render(study, outcome, standing, command, fingerprint), encoding="utf-8")
     replace_folder(draft, index.parent)
-    _copy(study.folder / RESULTS / "results.csv", study.folder / "results.csv")
+    _copy(study.results, study.folder / "results.csv")
     return index
 
 
 def _render(study: Study, outcome: Outcome, standing: list[Node], command: str, fingerprint: str) -> str:
     sections = [_section(study, outcome, stage, standing) for stage in study.stages]
-    highlights = {node.stage for node in standing if node.notebook.path.stem == HIGHLIGHTS}
+    highlights = {node.stage for node in standing if (study.result(node.id) / "headline.md").exists()}
     first = [node for node in standing if node.stage in highlights]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -106,7 +104,7 @@ def _render(study: Study, outcome: Outcome, standing: list[Node], command: str, 
         missing=outcome.failed | outcome.left,
         total=duration(sum(manifest["wall_seconds"] for manifest in outcome.done.values())),
         versions=_versions(outcome),
-        has_results=(study.folder / RESULTS / "results.csv").exists(),
+        has_results=study.results.exists(),
     )
 
 
@@ -164,9 +162,11 @@ def _versions(outcome: Outcome) -> list[str]:
     return [f"{name} {version}" for name, version in dict.fromkeys(pairs)]
 
 
-def _fingerprint(outcome: Outcome, command: str) -> str:
+def _fingerprint(study: Study, outcome: Outcome, command: str) -> str:
     template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
-    shown = json.dumps([outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True)
+    shown = json.dumps(
+        [study.evaluation, outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True
+    )
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
