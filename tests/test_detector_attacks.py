@@ -1,6 +1,9 @@
 """Detectors fall to attacks that stay in their ball and survive 8 bits, and what is measured of it is what happened."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -8,16 +11,28 @@ from torch import nn
 from antidisrupt_lib.detection.attack import (
     CarliniWagner,
     attack_detector,
+    nearest_in_ball,
     parse_attack,
     round_greedily,
     write_attacked,
 )
 from antidisrupt_lib.detection.detectors import Detector
 from antidisrupt_lib.detection.objectives import away_from_label, towards_real
-from antidisrupt_lib.detection.robustness import attack_values, craft, judge, open_trained, photos_of, sizes
+from antidisrupt_lib.detection.robustness import (
+    AXES,
+    Trained,
+    attack_values,
+    craft,
+    judge,
+    judge_all,
+    open_trained,
+    photos_of,
+    sizes,
+)
 from antidisrupt_lib.disruption.attacks import pgd
 from antidisrupt_lib.disruption.cw import cw_l2
-from antidisrupt_lib.disruption.disrupt import eight_bit
+from antidisrupt_lib.metrics.results import plain_result
+from antidisrupt_lib.plots.robustness import eps_curves
 from antidisrupt_lib.purification.adaptive import as_transform
 from antidisrupt_lib.purification.purify import load_purifier
 from antidisrupt_lib.seeding import image_generators
@@ -85,11 +100,12 @@ def test_attacks_in_a_ball_fool_the_detector_in_eight_bits(kind, detector, fakes
     assert (levels - levels.round()).abs().max() < 1e-3 and levels.abs().max() <= 8.001
 
 
-def test_a_change_of_whole_levels_survives_rounding():
+def test_rounding_takes_the_nearest_level_inside_the_ball():
     x = torch.arange(256.0).div(255)[None, None, None].repeat(1, 3, 1, 1)
-    for levels in range(1, 9):
-        moved = (x + levels / 255).clamp(0, 1)
-        torch.testing.assert_close(eight_bit(moved, x), moved, rtol=0, atol=1e-6)
+    for eps in range(1, 9):
+        moved = (x + eps / 255).clamp(0, 1)
+        torch.testing.assert_close(nearest_in_ball(moved - 0.3 / 255, x, eps / 255), moved, rtol=0, atol=1e-6)
+        torch.testing.assert_close(nearest_in_ball(moved + 0.9 / 255, x, (eps + 0.9) / 255), moved, rtol=0, atol=1e-6)
 
 
 def test_cw_passes_for_real_by_its_confidence_after_rounding_and_with_less_than_pgd(detector, fakes):
@@ -132,10 +148,10 @@ def test_an_attack_that_reckons_with_jpeg_outlives_it():
 
 
 def test_attacks_are_called_by_name_size_and_what_they_reckon_with():
-    attack = parse_attack("mim_0.5_255_through_jpeg_75+gaussian_blur_1.5")
+    attack = parse_attack("mim_1.5_255_through_jpeg_75+gaussian_blur_1.5")
     assert (attack.kind, attack.seen_through) == ("mim", ("jpeg_75", "gaussian_blur_1.5"))
-    assert attack.eps == pytest.approx(0.5 / 255) and parse_attack("cw_l2").eps == 1
-    for bad in ("pgd", "pgd_0_255", "cw_l2_8_255", "lab_chroma_8_255", "", "pgd_2"):
+    assert attack.eps == pytest.approx(1.5 / 255) and parse_attack("cw_l2").eps == 1
+    for bad in ("pgd", "pgd_0.5_255", "cw_l2_8_255", "lab_chroma_8_255", "", "pgd_2"):
         with pytest.raises(ValueError, match="There is no attack on detectors"):
             parse_attack(bad)
 
@@ -150,15 +166,21 @@ def test_values_tell_all_fakes_from_those_first_called_fake():
     assert means["accuracy"] == 0.5 and means["accuracy_at_0.25"] == 0.5 and means["l2_norm_of_successes"] == 2
 
 
-def test_white_and_black_box_from_the_disk(make_faces, tmp_path):
-    photos = make_faces(count=4)
-    fakes, paths = make_faces(count=8, seed=1, fakes_of=photos), []
+def saved_detectors(folder: Path) -> list[Trained]:
+    """Three untrained ones, as if of the arms none (seed 0), weak (0) and none (1)."""
+    paths = []
     for arm, seed in (("none", 0), ("weak", 0), ("none", 1)):
         torch.manual_seed(seed)
         net, axes = Detector("test_efficientnet"), {"detector": "test_efficientnet", "arm": arm, "seed": seed}
-        paths.append(tmp_path / f"{arm}{seed}.safetensors")
+        paths.append(folder / f"{arm}{seed}.safetensors")
         save_weights(paths[-1], net, {"architecture": net.architecture, "axes": axes})
-    a, b, c = open_trained(paths)
+    return open_trained(paths)
+
+
+def test_white_and_black_box_from_the_disk(make_faces, tmp_path):
+    photos = make_faces(count=4)
+    fakes = make_faces(count=8, seed=1, fakes_of=photos)
+    a, b, c = saved_detectors(tmp_path)
     assert a.is_surrogate_of(b) and not a.is_surrogate_of(a) and not a.is_surrogate_of(c)
     assert (a.seen_from(a), a.seen_from(b), b.seen_from(a)) == (
         "",
@@ -185,6 +207,33 @@ def test_each_fake_finds_its_photo(make_faces):
     assert [found.image_ids[i] for i in index] == fakes.table["source_id"].tolist() and len(found) == 2
     with pytest.raises(ValueError, match="made of other photos"):
         photos_of(fakes, photos.rows([0]))
+
+
+def test_curves_begin_where_nobody_attacks_and_leave_out_what_is_no_white_box():
+    axes = {"stage": "robust", "faces": "drawn", "arm": "weak", "detector": "regnetx_002"}
+    named = {"fgsm_2_255": 0.6, "pgd_4_255": 0.2, "pgd_1_255": 0.7, "pgd_1_255_from_resnet18": 0.8, "cw_l2": 0.1}
+    rows = [plain_result(axes, "accuracy", 0.9, 8, "share")]
+    rows += [plain_result(axes | {"attack": name}, "accuracy", value, 8, "share") for name, value in named.items()]
+    figure = eps_curves(pd.DataFrame(rows))
+    lines = {ax.get_title(): ax.lines[0].get_xydata().tolist() for ax in figure.axes}
+    assert lines["regnetx_002: pgd"] == [[0, 0.9], [1, 0.7], [4, 0.2]]
+    assert lines["regnetx_002: fgsm"] == [[0, 0.9], [2, 0.6]]
+
+
+def test_each_detector_meets_its_own_attacks_and_its_surrogates_before_and_after_purification(make_faces, tmp_path):
+    photos = make_faces(count=4)
+    fakes = make_faces(count=4, seed=1, fakes_of=photos)
+    a, b, c = saved_detectors(tmp_path)
+    sets = {"photos": photos, "fakes": fakes} | {(t.name, "pgd_2_255"): fakes for t in (a, b, c)}
+    table = judge_all([a, b, c], [a], {"": sets, "jpeg": sets}, np.arange(4))
+    met = {(arm, seed): set(rows["attack"]) for (arm, seed), rows in table.groupby(["arm", "seed"])}
+    assert met["none", 0] == met["none", 1] == {"", "pgd_2_255"}
+    assert met["weak", 0] == {"", "pgd_2_255", "pgd_2_255_from_test_efficientnet"}
+    assert len(table) == 2 * 4 * (2 + 2 + 3) and set(AXES) <= set(table)
+    assert table.loc[table["attack"] == "", "attack_success"].isna().all()
+    assert table["l2_norm"].notna().equals((table["attack"] != "") & (table["purifier"] == ""))
+    with pytest.raises(ValueError, match="are both test_efficientnet_none_0. Give one of them another `name`"):
+        open_trained([a.path, a.path])
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -18,7 +18,7 @@ from antidisrupt_lib.disruption.apgd import loss_and_gradient
 from antidisrupt_lib.disruption.attacks import ATTACKS
 from antidisrupt_lib.disruption.ball import per_image
 from antidisrupt_lib.disruption.cw import cw_l2
-from antidisrupt_lib.disruption.disrupt import SeenThrough, eight_bit
+from antidisrupt_lib.disruption.disrupt import SeenThrough
 from antidisrupt_lib.disruption.objectives import Objective, Transform
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.seeding import image_generators
@@ -62,10 +62,10 @@ def parse_attack(name: str) -> NamedAttack:
         ValueError: there is no such attack.
     """
     kind, eps, through = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_255)?(?:_through_(.+))?", name or "?").groups()
-    if not (kind in BOUNDED and eps and float(eps) > 0) and not (kind == "cw_l2" and eps is None):
+    if not (kind in BOUNDED and eps and float(eps) >= 1) and not (kind == "cw_l2" and eps is None):
         raise ValueError(
             f"There is no attack on detectors {name!r}. Name cw_l2, or one of {', '.join(BOUNDED)} with its eps, as in "
-            "pgd_2_255; with _through_jpeg_75+jpeg_90, it reckons with what follows."
+            "pgd_2_255 (1 or more: 8 bits hold no less); with _through_jpeg_75+jpeg_90, it reckons with what follows."
         )
     return NamedAttack(name, kind, float(eps) / 255 if eps else 1.0, tuple(through.split("+")) if through else ())
 
@@ -91,7 +91,16 @@ def attack_detector(
         return round_greedily(x_adv, objective, cw.confidence)
     step = 2.5 * attack.eps / steps
     x_adv = ATTACKS[attack.kind](x, objective, eps=attack.eps, step=step, steps=steps, generators=generators)
-    return eight_bit(x_adv, x)
+    return nearest_in_ball(x_adv, x, attack.eps)
+
+
+def nearest_in_ball(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
+    """x_adv at its nearest 8-bit levels inside the eps ball around x, which is 8-bit already.
+
+    Rounded towards x, as a disruption is, an attack of two levels would lose up to half of its strength.
+    """
+    most = int(255 * eps + 1e-3)  # whole levels
+    return (x + (255 * (x_adv - x)).round().clamp(-most, most) / 255).clamp(0, 1)
 
 
 def round_greedily(x_adv: Tensor, objective: Objective, threshold: float) -> Tensor:

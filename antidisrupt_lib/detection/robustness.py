@@ -20,7 +20,8 @@ from antidisrupt_lib.weights import read_weights
 
 AXES = ["faces", "attack", "purifier", "arm", "detector", "seed"]
 OF_ATTACKS = ("attack_success", "attack_success_first_fake")
-HALF, PUBLISHED_THRESHOLD = (
+HALF = 0.5  # of P(fake), from which on an image is called fake
+PUBLISHED_THRESHOLD = 0.25  # Gandhi & Jain's
     0.5,
     0.25,
 )  # of P(fake), from which on an image is called fake; the second is Gandhi & Jain's

@@ -113,12 +113,8 @@ def attack_name(
 
 
 def eight_bit(x_adv: Tensor, x: Tensor) -> Tensor:
-    """x_adv in 8-bit levels, rounded towards x, so that it stays inside every ball around x; x is 8-bit already.
-
-    What lacks less than 1/1000 of a level is that level: a float32 change of 2/255 is not rounded down to 1/255.
-    """
-    levels = (x_adv - x) * 255
-    return (x + (levels + 1e-3 * levels.sign()).trunc() / 255).clamp(0, 1)
+    """x_adv in 8-bit levels, rounded towards x, so that it stays inside every ball around x; x is 8-bit already."""
+    return (x + ((x_adv - x) * 255).trunc() / 255).clamp(0, 1)
 
 
 def disrupt(
