@@ -22,9 +22,6 @@ AXES = ["faces", "attack", "purifier", "arm", "detector", "seed"]
 OF_ATTACKS = ("attack_success", "attack_success_first_fake")
 HALF = 0.5  # of P(fake), from which on an image is called fake
 PUBLISHED_THRESHOLD = 0.25  # Gandhi & Jain's
-    0.5,
-    0.25,
-)  # of P(fake), from which on an image is called fake; the second is Gandhi & Jain's
 
 
 @dataclass(frozen=True)
@@ -111,26 +108,20 @@ def judge_all(
         for purifier, sets in seen.items():
             fakes = sets["fakes"]
             real, before = judge(one, sets["photos"], device)[source], judge(one, fakes, device)
-            met = {key: faces for key, faces in sets.items() if key[0] in makers}
-            values = {"": pd.DataFrame(attack_values(before, before, real, {})).drop(columns=list(OF_ATTACKS))}
-            for (maker, attack), faces in met.items():
+            values = {"": attack_values(before, before, real) | dict.fromkeys(OF_ATTACKS, np.nan)}
+            for (maker, attack), faces in ((key, faces) for key, faces in sets.items() if key[0] in makers):
                 changes = {} if purifier else sizes(fakes, faces)
-                after = judge(one, faces, device)
-                values[attack + makers[maker].seen_from(one)] = pd.DataFrame(
-                    attack_values(before, after, real, changes)
-                )
+                attack += makers[maker].seen_from(one)
+                values[attack] = attack_values(before, judge(one, faces, device), real, changes)
             axes = {axis: one.axes.get(axis, "") for axis in ("faces", "arm", "detector", "seed")}
-            axes |= {
-                "purifier": purifier,
-                "image_id": fakes.image_ids,
-                "source_id": fakes.table["source_id"].to_numpy(),
-            }
-            tables += [table.assign(**axes, attack=attack) for attack, table in values.items()]
+            ids = {"image_id": fakes.image_ids, "source_id": fakes.table["source_id"].to_numpy()}
+            about = axes | ids | {"purifier": purifier}
+            tables += [pd.DataFrame(found | about | {"attack": attack}) for attack, found in values.items()]
     return pd.concat(tables, ignore_index=True)
 
 
 def attack_values(
-    before: np.ndarray, after: np.ndarray, real: np.ndarray, changes: Mapping[str, np.ndarray]
+    before: np.ndarray, after: np.ndarray, real: np.ndarray, changes: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """Measures of an attack, a value per fake, whose means are the results; NaN where a fake does not count.
 
@@ -141,7 +132,7 @@ def attack_values(
     Args:
         before, after: P(fake) of the fakes as they were, and attacked.
         real: P(fake) of the photo of each fake, which nobody attacks.
-        changes: `l2_norm` and `linf` of what the attack did, see `sizes`; empty if that is not asked.
+        changes: `l2_norm` and `linf` of what the attack did, see `sizes`; if that is asked.
     """
     fooled = (after < HALF).astype(float)
     values = dict(zip(OF_ATTACKS, (fooled, np.where(before >= HALF, fooled, np.nan)), strict=True))
