@@ -110,13 +110,13 @@ def published_tables(results: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str
 
 def clean_table(results: pd.DataFrame) -> pd.DataFrame:
     """Gandhi & Jain's detectors on untouched images, a row per detector without a defence."""
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", attack="", purifier="")
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", attack="", purifier="")
     return _beside(rows, ["detector"], ["accuracy", "auc", "recall_fake", "recall_real"])
 
 
 def attacked_table(results: pd.DataFrame) -> pd.DataFrame:
     """Gandhi & Jain's attacks: the share of perturbed fakes still called fake, a row per attack and detector."""
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", purifier="", attack=_single_attacks())
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", purifier="", attack=_single_attacks())
     return _beside(rows, ["attack", "detector"], ["recall_fake"])
 
 
@@ -125,7 +125,7 @@ def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Ours are the arms `lipschitz` and `lipschitz_<strength>`; only detectors that have one get rows.
     """
-    kinds = {"plain": "none", "lipschitz_average": "average", "lipschitz_best": "best"}
+    kinds = {"none": "none", "lipschitz_average": "average", "lipschitz_best": "best"}
     rows = _with_published(results, GANDHI_JAIN)
     rows = pick(rows, metric="recall_fake", purifier="", attack=_single_attacks())
     rows = rows[rows["detector"].isin(rows.loc[rows["arm"].str.startswith("lipschitz"), "detector"])]
@@ -142,7 +142,7 @@ def input_defence_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Precision is left out: it hangs on how many fakes there are.
     """
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="plain", attack=[*ATTACKS])
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", attack=[*ATTACKS])
     met = rows.loc[rows["purifier"] != "", ["attack", "detector"]].drop_duplicates()
     rows = rows.merge(met, on=["attack", "detector"]).replace({"purifier": {"": "none"}})
     columns = ["accuracy_at_0.25", "auc", "recall_fake_at_0.25", "recall_real_at_0.25", "seconds_per_image"]

@@ -27,7 +27,7 @@ from antidisrupt_lib.purification.filters import (
 from antidisrupt_lib.purification.purify import UNTRAINED, load_purifier
 from antidisrupt_lib.seeding import generator
 
-FILTERS = [name for name in UNTRAINED if name != "deep_image_prior"]
+FILTERS = [name for name in UNTRAINED if not name.startswith("deep_image_prior")]
 
 
 @pytest.fixture(scope="module")

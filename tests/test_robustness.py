@@ -13,7 +13,7 @@ from antidisrupt_lib.plots import robustness
 
 
 def row(metric: str, value: float, **axes: object) -> dict:
-    axes = {"stage": "robust", "detector": "resnet18", "arm": "plain"} | axes
+    axes = {"stage": "robust", "detector": "resnet18", "arm": "none"} | axes
     return result(axes, metric, value, value - 0.05, value + 0.05, 100, "share")
 
 
@@ -26,7 +26,7 @@ def results(tmp_path) -> pd.DataFrame:
     rows += [row("recall_fake", value, attack="fgsm", arm=f"lipschitz_{value}") for value in (0.3, 0.5)]
     for purifier, value in (("none", 0.2), ("jpeg", 0.6)):
         rows.append(row("recall_fake_at_0.25", value, attack="pgd", purifier=purifier))
-    axes = {"stage": "robust", "detector": "resnet18", "arm": "plain", "attack": "pgd", "purifier": "jpeg"}
+    axes = {"stage": "robust", "detector": "resnet18", "arm": "none", "attack": "pgd", "purifier": "jpeg"}
     rows.append(plain_result(axes, "seconds_per_image", 0.002, 10, "s"))
     write_results(tmp_path / "results.csv", rows)
     return read_results([tmp_path / "results.csv"])
@@ -63,7 +63,7 @@ def test_input_defences_are_shown_where_they_were_tried(results):
 def test_defences_have_their_clean_accuracy_and_each_attacks_success(results):
     table = cells(tables.defence_table(results), "detector", "arm")
     assert table["attack success pgd"]["resnet18", "adversarial"] == "30.0 [25.0, 35.0]"
-    assert table["accuracy, published"]["xception", "plain"] == "97.683"
+    assert table["accuracy, published"]["xception", "none"] == "97.683"
     assert table["attack success pgd, published"]["xception", "adversarial+lipschitz"] == "at most 10 (claimed)"
     assert "attack success first fake pgd, published" not in table  # nobody published it
 
@@ -75,8 +75,8 @@ def test_tables_without_rows_of_ours_show_dashes(results):
 
 
 def test_a_point_of_a_curve_is_named_by_its_budget():
-    assert attack_at("pgd", 2 / 255) == "pgd_eps_2" and attack_at("pgd", 0.5 / 255) == "pgd_eps_0.5"
-    assert eps_of("pgd_eps_0.5", "pgd") == 0.5 and eps_of("", "pgd") == 0 and np.isnan(eps_of("pgd", "pgd"))
+    assert attack_at("pgd", 2 / 255) == "pgd_2_255" and attack_at("pgd", 0.5 / 255) == "pgd_0.5_255"
+    assert eps_of("pgd_0.5_255", "pgd") == 0.5 and eps_of("", "pgd") == 0 and np.isnan(eps_of("pgd", "pgd"))
 
 
 def test_the_curve_runs_through_the_rows_by_budget(results):
@@ -88,12 +88,12 @@ def test_the_curve_runs_through_the_rows_by_budget(results):
 def test_the_trade_off_places_each_defence(results):
     ax = robustness.robustness_trade_off(results, "pgd").axes[0]
     points = {bars.get_label(): bars.lines[0].get_xydata()[0].tolist() for bars in ax.containers}
-    assert points == {"plain": [0.9, 0.9], "adversarial": [0.8, 0.3]}
+    assert points == {"none": [0.9, 0.9], "adversarial": [0.8, 0.3]}
     plt.close("all")
 
 
 def test_the_reliability_diagram_draws_each_bin():
     bins = Reliability(np.array([0.2, 0.9]), np.array([0.1, 1.0]), np.array([0.5, 0.5]))
-    ax = robustness.reliability_diagram({"plain": bins}).axes[0]
+    ax = robustness.reliability_diagram({"none": bins}).axes[0]
     assert ax.lines[1].get_xydata().tolist() == [[0.2, 0.1], [0.9, 1.0]] and "ECE 0.100" in ax.texts[0].get_text()
     plt.close("all")

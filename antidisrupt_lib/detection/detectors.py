@@ -8,6 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.weights import load_state, read_weights
 
@@ -31,12 +32,18 @@ def check_detector(name: str) -> str:
 
 
 class Detector(nn.Module):
-    """Logit of "fake" for images in [0, 1], which the network gets as (x - 0.5) / 0.5."""
+    """Logit of "fake" for images in [0, 1], which the network gets as (x - 0.5) / 0.5.
 
-    def __init__(self, name: str, pretrained: bool = False) -> None:
+    Args:
+        half_huber: smooth all of its ReLUs (`smooth.HalfHuberReLU`).
+    """
+
+    def __init__(self, name: str, pretrained: bool = False, half_huber: bool = False) -> None:
         super().__init__()
-        self.architecture = {"name": name}
+        self.architecture = {"name": name} | ({"half_huber": True} if half_huber else {})
         self.network = timm.create_model(check_detector(name), pretrained=pretrained, num_classes=1)
+        if half_huber:
+            smooth_relus(self.network)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(2 * x - 1).squeeze(1)

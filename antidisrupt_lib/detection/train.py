@@ -1,6 +1,7 @@
 """What a detector is trained on in each arm of the study, and its training."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import cos, pi
 from pathlib import Path
 
@@ -8,24 +9,39 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
+from antidisrupt_lib.detection.defences import Defence
 from antidisrupt_lib.detection.detectors import Detect, Detector, score
+from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import numpy_generator
-from antidisrupt_lib.training import draw_batch, random_flip, run_training
+from antidisrupt_lib.training import draw_batch, run_training
+
+PLAIN = Defence("weak")
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": partial(torch.optim.SGD, momentum=0.9)}
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Hyperparameters of a detector's training: Adam, cosine learning rate, half of each batch real and half fake."""
+    """Hyperparameters of a detector's training; half of each batch is real and half fake.
+
+    Attributes:
+        optimizer: one of OPTIMIZERS; "sgd" has momentum 0.9.
+        lr, lr_end: the learning rate falls from the one to the other along half a cosine.
+    """
 
     detector: str = "xception"
     pretrained: bool = False
     steps: int = 10_000
     batch_size: int = 32
     lr: float = 1e-4
+    lr_end: float = 0.0
+    optimizer: str = "adam"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"There is no optimizer {self.optimizer!r} here. Choose from: {', '.join(OPTIMIZERS)}.")
 
 
 @dataclass(frozen=True)
@@ -82,31 +98,38 @@ def treated_photos(photos: FaceSet, ratio: float, seed: int) -> np.ndarray:
 
 
 def train_detector(
-    data: TrainingSet, config: DetectorConfig, *, detector: nn.Module | None = None, checkpoint: Path | str,
-    device: torch.device | str = "cpu",
+    data: TrainingSet, config: DetectorConfig, *, defence: Defence = PLAIN, detector: nn.Module | None = None,
+    checkpoint: Path | str, device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, pd.DataFrame]:  # fmt: skip
-    """Train a detector with binary cross-entropy and flips; returns it with its loss history.
+    """Train a detector with binary cross-entropy; returns it with its loss history.
 
     Args:
+        defence: what its images go through and what its loss is beyond that; flips alone, if not given.
         detector: a network of your own, images in [0, 1] to logits of shape N, instead of timm's `config.detector`.
     """
     torch.manual_seed(config.seed)
-    detector = (detector or Detector(config.detector, config.pretrained)).to(device).train()
-    optimizer = torch.optim.Adam(detector.parameters(), config.lr)
+    smooth = "half_huber" in defence.parts
+    if detector is None:
+        detector = Detector(config.detector, config.pretrained, smooth)
+    elif smooth:
+        smooth_relus(detector)
+    detector.to(device).train()
+    optimizer, loss_of = OPTIMIZERS[config.optimizer](detector.parameters(), config.lr), defence.loss(config.seed)
     half, seed = config.batch_size // 2, config.seed
     label = torch.arange(2 * half, device=device).ge(half).float()
 
     def step(i: int) -> dict[str, Tensor]:
         draws = (draw_batch(len(data.clean[fake]), half, seed, "detector", fake, i) for fake in (False, True))
         x = torch.cat([data.x(index, fake, device) for fake, index in enumerate(draws)])
-        optimizer.param_groups[0]["lr"] = config.lr * (1 + cos(pi * i / config.steps)) / 2
-        loss = binary_cross_entropy_with_logits(detector(random_flip(x, seed, "detector-flip", i)), label)
+        falling = (1 + cos(pi * i / config.steps)) / 2
+        optimizer.param_groups[0]["lr"] = config.lr_end + (config.lr - config.lr_end) * falling
+        loss = loss_of(detector, defence.augment(x, seed, i), label, i)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return {"loss": loss.detach()}
 
-    about = asdict(config) | {"size": data.clean[0].size}
+    about = asdict(config) | {"size": data.clean[0].size, "defence": asdict(defence)}
     state = {"detector": detector, "optimizer": optimizer}
     history = run_training(step, state, steps=config.steps, checkpoint=checkpoint, about=about, what=config.detector)
     return detector, history

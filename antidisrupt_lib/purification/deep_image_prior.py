@@ -78,6 +78,11 @@ class DeepImagePrior:
             yield y.detach()
 
 
+def deep_image_prior_as_published(iterations: int = 6000) -> DeepImagePrior:
+    """Gandhi & Jain's: the moving average over all outputs, read at iteration 6,000; nothing stops it early."""
+    return DeepImagePrior(iterations, window=iterations + 1)
+
+
 def steadiest(outputs: Iterable[Tensor], window: int, patience: int, decay: float) -> Tensor:
     """The moving average of the outputs at the moment when the last `window` of them varied least, for each image.
 
