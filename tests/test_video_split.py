@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antidisrupt_lib.faces.video_split import identity_groups, leak, split_rows, undersample
+from antidisrupt_lib.faces.video_split import identity_groups, leak, leak_table, split_rows, undersample
 
 
 def make_crops(pairs: list[tuple[int, int]], per_video: int = 5, alone: int = 0) -> pd.DataFrame:
@@ -61,6 +61,14 @@ def test_as_listed_follows_the_lists(crops):
             split_rows(table, "as_listed", 0)
 
 
+def test_the_leak_table_holds_every_split_on_the_same_crops(crops):
+    table = leak_table(crops, 0).set_index("split")
+    assert table.loc["by_identity", "identities on both sides"] == 0 < table.loc["as_published", "videos on both sides"]
+    assert "no complete lists" in table.loc["as_listed", "note"] and pd.isna(table.loc["as_listed", "crops in test"])
+    whole = table[["crops in train", "crops in test", "crops left out"]].sum(axis=1).drop("as_listed")
+    assert (whole == len(crops)).all() and (table["note"].drop("as_listed") == "").all()
+
+
 def test_same_seed_same_split_and_another_seed_another(crops):
     for split in ("by_identity", "by_video", "as_published"):
         first, again, other = (split_rows(crops, split, seed).tolist() for seed in (0, 0, 1))
@@ -76,3 +84,5 @@ def test_undersampling_leaves_as_many_fakes_as_reals_on_each_side(crops):
     assert (counts[0] == counts[1]).all() and (counts[0] == before.min(axis=1)).all()
     assert kept.index.is_monotonic_increasing and kept.index.is_unique
     assert undersample(crops, 0).tolist() == undersample(crops, 0).tolist() != undersample(crops, 1).tolist()
+    with pytest.raises(ValueError, match="Undersampled, the test side would have no fakes"):
+        undersample(crops[(crops["split"] == "train") | (crops["fake"] == 0)].reset_index(drop=True), 0)

@@ -34,6 +34,8 @@ class Frame:
 def read_frames(path: Path, count: int, *, shortest: int = 1) -> Iterator[Frame]:
     """The middle frames of `count` equal parts of a video; all its frames, where it has fewer than `count`.
 
+    Pictures come as they are stored: a rotation that the file asks for is not applied.
+
     Raises:
         UnusableVideo: absent, empty, broken (it can't be opened, or ends before its header says), or short (fewer than
             `shortest` frames). A break may show only after some frames were yielded.

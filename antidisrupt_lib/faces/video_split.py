@@ -13,10 +13,14 @@ from antidisrupt_lib.seeding import numpy_generator
 
 SPLITS = ("by_identity", "by_identity_cut", "by_video", "as_listed", "as_published")
 LEFT_OUT = ""
+LEAKS = (
+    "crops in train", "crops in test", "crops left out",
+    "videos on both sides", "identities on both sides", "crops in test of a video in train",
+)  # fmt: skip
 
 
 def split_rows(table: pd.DataFrame, split: str, seed: int, test_share: float = 0.2) -> np.ndarray:
-    """ "train" or "test" for each row of a table of videos or of crops.
+    """The side, "train" or "test", of each row of a table of videos or of crops.
 
     by_identity: people who are joined by a fake, directly or over others, stay on one side.
     by_identity_cut: people are dealt singly, and a fake of two people from different sides is left out (""): for data
@@ -41,7 +45,7 @@ def split_rows(table: pd.DataFrame, split: str, seed: int, test_share: float = 0
     else:
         groups = {"as_published": np.arange(len(table)), "by_video": table["video_id"]}
         side = _deal(groups[split] if split in groups else identity_groups(table), table["fake"], rng, test_share)
-    _check_sides(table, side, split)
+    _check_sides(table, side, f"Split {split}")
     return side
 
 
@@ -58,7 +62,11 @@ def undersample(table: pd.DataFrame, seed: int) -> np.ndarray:
     """Rows, in order, that leave as many real as fake crops on each side: of the larger class, a random part.
 
     The original drops fakes until they match the reals (protocol 3.7); its data has more fakes.
+
+    Raises:
+        ValueError: a side has no real or no fake crops.
     """
+    _check_sides(table, table["split"], "Undersampled")
     kept = []
     for side, rows in table.groupby("split").indices.items():
         fake = table["fake"].to_numpy()[rows]
@@ -68,18 +76,27 @@ def undersample(table: pd.DataFrame, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(kept))
 
 
+def leak_table(crops: pd.DataFrame, seed: int, test_share: float = 0.2) -> pd.DataFrame:
+    """What each split would leak on the same crops, a row each; `note` says why a split is impossible."""
+    rows = []
+    for split in SPLITS:
+        try:
+            rows.append({"split": split} | leak(crops, split_rows(crops, split, seed, test_share)) | {"note": ""})
+        except ValueError as error:
+            rows.append({"split": split, "note": str(error)})
+    return pd.DataFrame(rows).astype(dict.fromkeys(LEAKS, "Int64"))
+
+
 def leak(table: pd.DataFrame, side: np.ndarray) -> dict[str, int]:
     """What a split of the crops in `table` leaks: how many videos and people are on both sides, how much is tested."""
     train, test = table[side == "train"], table[side == "test"]
     people = [set(part["identity"]) | set(part["source_identity"]) for part in (train, test)]
-    return {
-        "crops in train": len(train),
-        "crops in test": len(test),
-        "crops left out": len(table) - len(train) - len(test),
-        "videos on both sides": len(set(train["video_id"]) & set(test["video_id"])),
-        "identities on both sides": len(people[0] & people[1]),
-        "crops in test of a video in train": int(test["video_id"].isin(set(train["video_id"])).sum()),
-    }
+    counts = (
+        len(train), len(test), len(table) - len(train) - len(test),
+        len(set(train["video_id"]) & set(test["video_id"])), len(people[0] & people[1]),
+        int(test["video_id"].isin(set(train["video_id"])).sum()),
+    )  # fmt: skip
+    return dict(zip(LEAKS, counts, strict=True))
 
 
 def _deal(groups, fake, rng: np.random.Generator, share: float) -> np.ndarray:
@@ -108,11 +125,11 @@ def _as_listed(table: pd.DataFrame) -> np.ndarray:
     return np.where(table["listed"] == "test", "test", "train")
 
 
-def _check_sides(table: pd.DataFrame, side: np.ndarray, split: str) -> None:
+def _check_sides(table: pd.DataFrame, side: np.ndarray, how: str) -> None:
     for name in ("train", "test"):
         labels = set(table["fake"][side == name])
         if labels != {0, 1}:
             raise ValueError(
-                f"Split {split}, the {name} side would have no {'fakes' if 0 in labels else 'real videos'}. Give more "
+                f"{how}, the {name} side would have no {'fakes' if 0 in labels else 'real videos'}. Give more "
                 "videos, another test_share or seed, or, where fakes join nearly everybody, split by_identity_cut."
             )
