@@ -97,5 +97,5 @@ def _write_damaged(folder: Path, look: Look, frames: int) -> None:
     whole = (folder / "00000.mp4").read_bytes()
     (folder / "00000.mp4").write_bytes(whole[: len(whole) * 2 // 3])
     (folder / "00001.mp4").write_bytes(b"")
-    write_video(folder / "00002.mp4", (Image.new("RGB", FRAME, (90, 120, 90 + i)) for i in range(frames)))
+    write_video(folder / "00002.mp4", (Image.new("RGB", FRAME, (90, 120, 90 + i % 60)) for i in range(frames)))
     write_video(folder / "00003.mp4", drawn_frames(look, 1))
