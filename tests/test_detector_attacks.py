@@ -11,7 +11,6 @@ from torch import nn
 from antidisrupt_lib.detection.attack import (
     CarliniWagner,
     attack_detector,
-    nearest_in_ball,
     parse_attack,
     round_greedily,
     write_attacked,
@@ -30,6 +29,7 @@ from antidisrupt_lib.detection.robustness import (
     sizes,
 )
 from antidisrupt_lib.disruption.attacks import pgd
+from antidisrupt_lib.disruption.ball import nearest_in_ball
 from antidisrupt_lib.disruption.cw import cw_l2
 from antidisrupt_lib.metrics.results import plain_result
 from antidisrupt_lib.plots.robustness import eps_curve

@@ -5,11 +5,11 @@ import torch
 
 from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import EPS, STEP, STEPS
+from antidisrupt_lib.disruption.ball import nearest_in_ball
 from antidisrupt_lib.disruption.disrupt import (
     attack_name,
     counting,
     disrupt,
-    eight_bit,
     make_universal,
     write_disrupted,
 )
@@ -41,21 +41,21 @@ class Recorder:
 def test_8_bit_rounding_stays_inside_the_ball_and_gives_whole_levels():
     x = torch.arange(256).repeat(12).reshape(1, 3, 32, 32) / 255
     moved = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) * 2 * EPS - EPS
-    published = eight_bit((x + moved).clamp(0, 1), x)
+    published = nearest_in_ball((x + moved).clamp(0, 1), x, EPS)
     levels = published * 255
     assert (levels - levels.round()).abs().max() < 1e-3
     assert (published - x).abs().max() <= 6 / 255 + 1e-6 < EPS
-    assert ((published - x).abs() <= moved.abs() + 1e-6).all() and (published != x).float().mean() > 0.5
+    assert (published - x - moved).abs().where((x > 0.1) & (x < 0.9), 0).max() <= 0.5 / 255 + 1e-6  # 6.375 to 6
 
 
-@pytest.mark.parametrize(("attack", "moved"), [("pgd", 0), ("cw_l2", 1), ("lab_chroma", 1)])
-def test_only_attacks_of_an_l_infinity_ball_are_rounded_towards_the_photo(attack, moved, monkeypatch):
+@pytest.mark.parametrize(("attack", "moved"), [("pgd", 6), ("cw_l2", 9), ("lab_chroma", 9)])
+def test_only_attacks_of_an_l_infinity_ball_are_rounded_inside_it(attack, moved, monkeypatch):
     from antidisrupt_lib.disruption import disrupt as module
 
-    almost_a_level = lambda x, objective, **settings: x + 0.9 / 255  # noqa: E731
-    monkeypatch.setitem(module.ATTACKS, attack, almost_a_level)
-    if moved:
-        monkeypatch.setattr(module, "OTHER_BALLS", (almost_a_level,))
+    nine_levels = lambda x, objective, **settings: x + 8.9 / 255  # noqa: E731
+    monkeypatch.setitem(module.ATTACKS, attack, nine_levels)
+    if attack != "pgd":
+        monkeypatch.setattr(module, "OTHER_BALLS", (nine_levels,))
     x = photos() * 0.5 // (1 / 255) / 255
     found = disrupt(x, C, Recorder(), attack=attack, generators=keys(), **PAPER)
     torch.testing.assert_close(found, x + moved / 255, rtol=0, atol=1e-6)

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from antidisrupt_lib.detection.objectives import Logit, towards_real
 from antidisrupt_lib.disruption.apgd import loss_and_gradient
 from antidisrupt_lib.disruption.attacks import ATTACKS
-from antidisrupt_lib.disruption.ball import per_image
+from antidisrupt_lib.disruption.ball import nearest_in_ball, per_image
 from antidisrupt_lib.disruption.cw import cw_l2
 from antidisrupt_lib.disruption.disrupt import SeenThrough
 from antidisrupt_lib.disruption.objectives import Objective, Transform
@@ -92,15 +92,6 @@ def attack_detector(
     step = 2.5 * attack.eps / steps
     x_adv = ATTACKS[attack.kind](x, objective, eps=attack.eps, step=step, steps=steps, generators=generators)
     return nearest_in_ball(x_adv, x, attack.eps)
-
-
-def nearest_in_ball(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
-    """x_adv at its nearest 8-bit levels inside the eps ball around x, which is 8-bit already.
-
-    Rounded towards x, as a disruption is, an attack of two levels would lose up to half of its strength.
-    """
-    most = int(255 * eps + 1e-3)  # whole levels
-    return (x + (255 * (x_adv - x)).round().clamp(-most, most) / 255).clamp(0, 1)
 
 
 def round_greedily(x_adv: Tensor, objective: Objective, threshold: float) -> Tensor:

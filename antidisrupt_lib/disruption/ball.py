@@ -10,6 +10,12 @@ def project(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
     return clamp(x_adv, x - eps, x + eps).clamp(0, 1)
 
 
+def nearest_in_ball(x_adv: Tensor, x: Tensor, eps: float) -> Tensor:
+    """x_adv at its nearest 8-bit levels inside the eps ball around x, which is 8-bit already."""
+    most = int(255 * eps + 1e-3)  # whole levels
+    return (x + (255 * (x_adv - x)).round().clamp(-most, most) / 255).clamp(0, 1)
+
+
 def per_image(values: Tensor) -> Tensor:
     """One value per image, N, shaped N x 1 x 1 x 1 to go with images."""
     return values[:, None, None, None]

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, COMPARE_LOSSES, OTHER_BALLS
+from antidisrupt_lib.disruption.ball import nearest_in_ball
 from antidisrupt_lib.disruption.objectives import (
     BLACK,
     GREY,
@@ -112,11 +113,6 @@ def attack_name(
     return "_".join(word for word in chosen if word)
 
 
-def eight_bit(x_adv: Tensor, x: Tensor) -> Tensor:
-    """x_adv in 8-bit levels, rounded towards x, so that it stays inside every ball around x; x is 8-bit already."""
-    return (x + ((x_adv - x) * 255).trunc() / 255).clamp(0, 1)
-
-
 def disrupt(
     x: Tensor, c: Tensor, forge: Forger, *, attack: Callable | str, objective: str = "away",
     conditioning: str = "in_turn", transforms: Sequence[Transform] = (), expectation: bool = False,
@@ -128,8 +124,8 @@ def disrupt(
     `objective` and `conditioning` say, and FGSM steps by `step`. APGD and C&W compare losses of different steps, so
     for them whatever would come in turn is taken jointly. FGSM has one step: in turn, it meets the first translation.
 
-    The result is in 8-bit levels, rounded towards x. That would undo most of what C&W and Lab chroma do, in changes
-    below one level; they keep to no L-infinity ball and are rounded to the nearest level.
+    The result is in 8-bit levels, the nearest that lie inside the eps ball. C&W and Lab chroma keep to no L-infinity
+    ball, and are rounded freely.
     """
     if isinstance(attack, str) and attack not in ATTACKS:
         raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
@@ -142,7 +138,7 @@ def disrupt(
         objective, forge, x, c, conditioning=conditioning, transforms=transforms, expectation=expectation
     )
     x_adv = run(x, goal, eps=eps, step=step, steps=steps, generators=generators)
-    return (x_adv * 255).round() / 255 if run in OTHER_BALLS else eight_bit(x_adv, x)
+    return nearest_in_ball(x_adv, x, 1.0 if run in OTHER_BALLS else eps)
 
 
 def write_disrupted(
