@@ -48,9 +48,9 @@ def publish(study: Path, names: Iterable[str]) -> None:
 def write_readme() -> None:
     """The zoo's README: every card in it."""
     lines = ["# Zoo", "", "Small weights for 64 px drawn faces, made by `params/zoo.yaml`. MIT, as the code.", ""]
-    for name in WEIGHTS:
-        about = read_weights(ZOO / f"{name}.safetensors")[1]
-        lines += [f"## {name}.safetensors", "", "```json", json.dumps(about, indent=1), "```", ""]
+    for path in sorted(ZOO.glob("*.safetensors")):
+        about = read_weights(path)[1]
+        lines += [f"## {path.name}", "", "```json", json.dumps(about, indent=1), "```", ""]
     (ZOO / "README.md").write_text("\n".join(lines))
 
 
