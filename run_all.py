@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from antidisrupt_lib.study.checks import check_values
 from antidisrupt_lib.study.graph import Study, load_study
 from antidisrupt_lib.study.manifest import gpu_names
 from antidisrupt_lib.study.params import require_known
@@ -34,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.list:
             print("\n".join(f"{step.verdict:5} {step.node:60} {step.why}" for step in steps))
             return 0
+        check_values(study.nodes[step.node] for step in steps if step.verdict in ("run", "wait"))
         held = lock(study)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)

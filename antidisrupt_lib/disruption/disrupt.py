@@ -55,6 +55,7 @@ def make_objective(
     Raises:
         ValueError: there is no such objective or conditioning.
     """
+    check_choices(name, conditioning)
     conditions = choose_conditions(c, conditioning)
     targets = [_target(name, forge, x, condition) for condition in conditions]
     goal = away_from_target if name == "away" else towards_target
@@ -69,14 +70,22 @@ def make_objective(
     return in_turn(diagonally(table))
 
 
-def choose_conditions(c: Tensor, conditioning: str) -> list[Tensor]:
-    """The label tensors, N x 5 each, that a conditioning attacks; c are the photos' own.
+def check_choices(objective: str, conditioning: str, attack: Callable | str = "pgd") -> None:
+    """Refuse names that there are not.
 
     Raises:
-        ValueError: there is no such conditioning.
+        ValueError: with the names that there are.
     """
+    if isinstance(attack, str) and attack not in ATTACKS:
+        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
+    if objective not in OBJECTIVES:
+        raise ValueError(f"There is no objective {objective!r}. Choose from: {', '.join(OBJECTIVES)}.")
     if conditioning not in CONDITIONINGS:
         raise ValueError(f"There is no conditioning {conditioning!r}. Choose from: {', '.join(CONDITIONINGS)}.")
+
+
+def choose_conditions(c: Tensor, conditioning: str) -> list[Tensor]:
+    """The label tensors, N x 5 each, that a conditioning attacks; c are the photos' own."""
     if conditioning == "own":
         return [c]
     five = list(translations(c))
@@ -85,8 +94,6 @@ def choose_conditions(c: Tensor, conditioning: str) -> list[Tensor]:
 
 @torch.no_grad()
 def _target(name: str, forge: Forger, x: Tensor, c: Tensor) -> Tensor:
-    if name not in OBJECTIVES:
-        raise ValueError(f"There is no objective {name!r}. Choose from: {', '.join(OBJECTIVES)}.")
     if name == "away":
         return forge(x, c)
     return x if name == "identity" else torch.full_like(x, TARGETS[name])
@@ -127,8 +134,7 @@ def disrupt(
     The result is in 8-bit levels, the nearest that lie inside the eps ball. C&W and Lab chroma keep to no L-infinity
     ball, and are rounded freely.
     """
-    if isinstance(attack, str) and attack not in ATTACKS:
-        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
+    check_choices(objective, conditioning, attack)
     run = attack if callable(attack) else (AS_PUBLISHED if as_published else ATTACKS)[attack]
     if as_published:
         objective, conditioning = "grey", "own"

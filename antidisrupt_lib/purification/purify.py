@@ -79,6 +79,12 @@ def load_denoiser(path: Path | str) -> tuple[nn.Module, int]:
     return network.eval().requires_grad_(False), about["max_t"]
 
 
+def check_purifier(name: str) -> None:
+    """Raise the ValueError of `load_purifier` if there is no purifier of this name; nothing is read."""
+    for part in name.split("+"):
+        _loader(part)
+
+
 def load_purifier(name: str, folder: Path | str, device: torch.device | str = "cpu") -> Purifier:
     """The purifier called `name`, with the weights in `folder` (made by notebook 03).
 
