@@ -6,6 +6,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
 
 from collections.abc import Callable
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,12 @@ from antidisrupt_lib.faces.faceset import FaceSet
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(autouse=True)
