@@ -66,7 +66,7 @@ def test_conditionings_are_the_own_labels_all_five_translations_or_one_by_name()
     assert torch.equal(torch.stack(choose_conditions(C, "jointly")), translations(C))
     assert torch.equal(torch.stack(choose_conditions(C, "Male")), translations(C)[3:4])
     with pytest.raises(ValueError, match="no conditioning 'all'. Choose from: own, in_turn, jointly, Black_Hair"):
-        choose_conditions(C, "all")
+        make_objective("away", lambda x, c: x, torch.ones(2, 3, 4, 4), C, conditioning="all")
 
 
 class Recorder:
