@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -51,6 +51,21 @@ def missing(path: Path | str) -> str:
     stage = next((part for part in Path(path).parts if part[:2].isdigit() and part[2:3] == "_"), None)
     hint = f"Run notebooks/{stage}.ipynb first, or give another path." if stage else "Check the path."
     return f"There is nothing at {path}. {hint}"
+
+
+def find_below(folders: Iterable[Path | str], name: str) -> list[Path]:
+    """The files FOLDER/*/name of all folders, in order: what each variant or arm of a stage left.
+
+    Raises:
+        FileNotFoundError: a folder has none; the text names the notebook that makes it.
+    """
+    paths: list[Path] = []
+    for folder in folders:
+        found = sorted(Path(folder).glob(f"*/{name}"))
+        if not found:
+            raise FileNotFoundError(missing(Path(folder) / "*" / name))
+        paths += found
+    return paths
 
 
 def find_weights(name: Path | str) -> Path:

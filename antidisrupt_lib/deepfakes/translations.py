@@ -10,7 +10,6 @@ from torch import Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, HAIR, Forger
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
-from antidisrupt_lib.training import progress
 
 
 def translations(c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
@@ -50,7 +49,7 @@ def write_fakes(
     c = photos.labels(ATTRIBUTES)
 
     def made() -> Iterator[np.ndarray]:
-        for chosen, x in progress(photos.batches(batch_size), "forging", total=-(-len(photos) // batch_size)):
+        for chosen, x in photos.batches(batch_size, "forging"):
             fakes = forge_all(forge, x.to(device), c[chosen])
             yield to_uint8(fakes.transpose(0, 1).flatten(0, 1))
 

@@ -22,7 +22,6 @@ from antidisrupt_lib.disruption.disrupt import SeenThrough
 from antidisrupt_lib.disruption.objectives import Objective, Transform
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.seeding import image_generators
-from antidisrupt_lib.training import progress
 
 BOUNDED = ("fgsm", "bim", "mim", "pgd", "apgd", "uniform_noise")
 ROUNDS = 8  # of greedy rounding: the last may turn half of all values
@@ -126,7 +125,7 @@ def write_attacked(
     """
 
     def made() -> Iterator[np.ndarray]:
-        for chosen, x in progress(fakes.batches(batch_size), attack.name, total=-(-len(fakes) // batch_size)):
+        for chosen, x in fakes.batches(batch_size, attack.name):
             ids = fakes.image_ids[chosen]
             yield to_uint8(attack_detector(
                 x.to(device), detector, attack, steps=steps, cw=cw,

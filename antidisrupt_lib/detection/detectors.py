@@ -57,10 +57,20 @@ def detect_with(detector: nn.Module) -> Detect:
 
 def load_detector(path: Path | str) -> Detector:
     """A detector from safetensors, by the name on its card."""
+    return _load(path)[0]
+
+
+def load_with_axes(path: Path | str) -> tuple[Detector, dict]:
+    """A detector, and the axes on its card (arm, seed ...), as the notebooks save it."""
+    detector, about = _load(path)
+    return detector, about["axes"]
+
+
+def _load(path: Path | str) -> tuple[Detector, dict]:
     state, about = read_weights(path)
     detector = Detector(**about["architecture"])
     load_state(detector, state, path)
-    return detector
+    return detector, about
 
 
 @torch.no_grad()

@@ -12,11 +12,10 @@ import pandas as pd
 import torch
 
 from antidisrupt_lib.detection.attack import CarliniWagner, NamedAttack, write_attacked
-from antidisrupt_lib.detection.detectors import Detector, detect_with, load_detector, score
+from antidisrupt_lib.detection.detectors import Detector, detect_with, load_with_axes, score
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.purification.adaptive import as_transform
 from antidisrupt_lib.purification.purify import load_purifier
-from antidisrupt_lib.weights import read_weights
 
 AXES = ["faces", "attack", "purifier", "arm", "detector", "seed"]
 OF_ATTACKS = ("attack_success", "attack_success_first_fake")
@@ -54,8 +53,8 @@ def open_trained(paths: Iterable[Path], device: torch.device | str = "cpu") -> l
     """
     opened: dict[str, Trained] = {}
     for path in paths:
-        network = load_detector(path).to(device).eval().requires_grad_(False)
-        one = Trained(path, network, read_weights(path)[1]["axes"])
+        network, axes = load_with_axes(path)
+        one = Trained(path, network.to(device).eval().requires_grad_(False), axes)
         if one.name in opened:
             raise ValueError(
                 f"{path} and {opened[one.name].path} are both {one.name}. Give one of them another `name`."

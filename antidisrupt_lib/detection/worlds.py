@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from antidisrupt_lib.detection.detectors import detect_with, load_detector
+from antidisrupt_lib.detection.detectors import detect_with, load_with_axes
 from antidisrupt_lib.detection.train import score_table
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.training import progress
-from antidisrupt_lib.weights import missing, read_weights
+from antidisrupt_lib.weights import find_below
 
 
 def open_worlds(photos: Iterable[Path | str], fakes: Iterable[Path | str]) -> dict[str, tuple[FaceSet, FaceSet]]:
@@ -38,13 +38,7 @@ def find_detectors(folders: Iterable[Path | str]) -> list[Path]:
     Raises:
         FileNotFoundError: a folder has none.
     """
-    paths = []
-    for folder in folders:
-        found = sorted(Path(folder).glob("*/detector.safetensors"))
-        if not found:
-            raise FileNotFoundError(missing(Path(folder) / "*" / "detector.safetensors"))
-        paths += found
-    return paths
+    return find_below(folders, "detector.safetensors")
 
 
 def score_worlds(
@@ -53,7 +47,8 @@ def score_worlds(
     """Scores of every detector in every world: `score_table`'s columns, the detector's axes, and `world`."""
     tables, detectors = [], list(detectors)
     for path in progress(detectors, "detectors", total=len(detectors)):
-        detect, axes = detect_with(load_detector(path).to(device)), read_weights(path)[1]["axes"]
+        detector, axes = load_with_axes(path)
+        detect = detect_with(detector.to(device))
         for world, (photos, fakes) in worlds.items():
             tables.append(score_table(detect, photos, fakes, device).assign(**axes, world=world))
     return pd.concat(tables, ignore_index=True)

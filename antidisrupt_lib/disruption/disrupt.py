@@ -27,7 +27,6 @@ from antidisrupt_lib.disruption.objectives import (
 from antidisrupt_lib.disruption.universal import fixed_perturbation, universal_perturbation
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.seeding import generator, image_generators
-from antidisrupt_lib.training import progress
 
 TARGETS = {"grey": GREY, "black": BLACK, "white": WHITE}
 OBJECTIVES = ("away", *TARGETS, "identity")
@@ -167,7 +166,7 @@ def write_disrupted(
     own_name = attack if isinstance(attack, str) else attack.__name__
 
     def made() -> Iterator[np.ndarray]:
-        for chosen, x in progress(photos.batches(batch_size), own_name, total=-(-len(photos) // batch_size)):
+        for chosen, x in photos.batches(batch_size, own_name):
             ids = photos.image_ids[chosen]
             x_adv = disrupt(
                 x.to(device), c[chosen].to(device), forge, attack=attack, objective=objective,

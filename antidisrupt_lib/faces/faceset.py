@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from antidisrupt_lib.training import progress
 from antidisrupt_lib.weights import missing
 
 
@@ -86,9 +87,10 @@ class FaceSet:
         """`count` images evenly spread over the set, for pictures: neighbours are often the same person."""
         return self.rows(np.linspace(0, len(self) - 1, count).astype(int))
 
-    def batches(self, batch_size: int) -> Iterator[tuple[slice, Tensor]]:
-        """(slice, images as float32 NCHW in [0, 1]) from first to last."""
-        for start in range(0, len(self), batch_size):
+    def batches(self, batch_size: int, what: str = "") -> Iterator[tuple[slice, Tensor]]:
+        """(slice, images as float32 NCHW in [0, 1]) from first to last; under a progress bar, if `what` names it."""
+        starts = range(0, len(self), batch_size)
+        for start in progress(starts, what, total=len(starts)) if what else starts:
             chosen = slice(start, min(start + batch_size, len(self)))
             yield chosen, self.x(chosen)
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from antidisrupt_lib.metrics.intervals import draw_counts, measure_draws, over_seeds, percentile_interval
 from antidisrupt_lib.metrics.results import result
-from antidisrupt_lib.weights import missing
+from antidisrupt_lib.weights import find_below
 
 ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
 MEASURES = ("accuracy", "auc", "recall_real", "recall_fake")
@@ -65,12 +65,7 @@ def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
     Raises:
         FileNotFoundError: a folder has none; the text names the notebook that makes it.
     """
-    paths = []
-    for folder in folders:
-        found = sorted(Path(folder).glob("*/scores.parquet"))
-        if not found:
-            raise FileNotFoundError(missing(Path(folder) / "*" / "scores.parquet"))
-        paths += found
+    paths = find_below(folders, "scores.parquet")
     scores = _with_all_axes(pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True))
     return scores.drop_duplicates([*ARM_AXES, "seed", "image_id"])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.detection import class_weights, recalls
+from antidisrupt_lib.metrics.detection import DRAWS, class_weights, recalls
 from antidisrupt_lib.metrics.intervals import (
     basic_interval,
     draw_counts,
@@ -26,7 +26,6 @@ LOW_THRESHOLD = 0.25  # Gandhi & Jain's; numbers at it end in _at_0.25, those at
 RECALLS = (0.1, 0.5, 0.9)
 ALPHA = 100  # how many fakes one false alarm weighs up (DFDC preview)
 BINS = 10
-DRAWS = 300
 PER_VIDEO = "_per_video"
 
 Measures = Callable[[pd.DataFrame, np.ndarray], dict[str, float]]

@@ -10,6 +10,7 @@ switches gradients off: who needs none calls it under torch.no_grad(). The diffu
     OneStep           the photo, noised forward          one such step
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Purifier(Protocol):
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(ABC):
     """What the purifiers by diffusion share: an epsilon network and the step 1..T to start from.
 
     Raises:
@@ -59,9 +60,9 @@ class Diffusion:
     def network_calls(self) -> int:
         return self.start
 
+    @abstractmethod
     def states(self, x: Tensor, generators: Sequence[Generator]) -> Iterator[Tensor]:
         """All that the photos become on the way, the last being the result, in [-1, 1] and not clipped."""
-        raise NotImplementedError
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         return to_unit(deque(self.states(x, generators), maxlen=1).pop())

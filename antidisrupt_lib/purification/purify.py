@@ -35,7 +35,6 @@ from antidisrupt_lib.purification.purifiers import (
 )
 from antidisrupt_lib.purification.unets import NETWORKS, make_network
 from antidisrupt_lib.seeding import image_generators
-from antidisrupt_lib.training import progress
 from antidisrupt_lib.weights import load_state, read_weights
 
 # What each name stands for, and the numbers that may follow it as NAME_A or NAME_AxB
@@ -143,7 +142,7 @@ def write_purified(
     seconds = []
 
     def made() -> Iterator[np.ndarray]:
-        for chosen, x in progress(photos.batches(batch_size), name, total=-(-len(photos) // batch_size)):
+        for chosen, x in photos.batches(batch_size, name):
             start = time.perf_counter()
             y = to_uint8(purifier(x.to(device), image_generators(seed, name, photos.image_ids[chosen])))
             seconds.append(time.perf_counter() - start)

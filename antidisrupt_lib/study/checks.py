@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 from antidisrupt_lib.study.graph import Node
 from antidisrupt_lib.study.params import code_cells
@@ -20,13 +22,11 @@ def check_values(nodes: Iterable[Node]) -> None:
     Raises:
         ValueError: a cell raised an error; the text is its own, after the node's id.
     """
-    tasks = {}
+    tasks: dict[str, str] = {}
+    read = cache(_read_checks)
     for node in nodes:
-        code = "\n".join(
-            cell["source"] for cell in code_cells(node.notebook.path) if "check" in cell["metadata"].get("tags", [])
-        )
-        used = {name.id for name in ast.walk(ast.parse(code)) if isinstance(name, ast.Name)}
-        values = {name: value for name, value in node.parameters.items() if name in used}
+        code, names = read(node.notebook.path)
+        values = {name: value for name, value in node.parameters.items() if name in names}
         if code:
             tasks.setdefault(json.dumps([code, values]), node.id)
     if not tasks:
@@ -36,6 +36,13 @@ def check_values(nodes: Iterable[Node]) -> None:
     done = subprocess.run(command, input=request, capture_output=True, text=True)
     if done.returncode:
         raise ValueError(done.stderr.strip())
+
+
+def _read_checks(path: Path) -> tuple[str, set[str]]:
+    """The code of a notebook's `check` cells, and the names in it."""
+    cells = [cell["source"] for cell in code_cells(path) if "check" in cell["metadata"].get("tags", [])]
+    code = "\n".join(cells)
+    return code, {name.id for name in ast.walk(ast.parse(code)) if isinstance(name, ast.Name)}
 
 
 def _main() -> int:
