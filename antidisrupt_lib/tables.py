@@ -3,16 +3,19 @@
 import numpy as np
 import pandas as pd
 
+from antidisrupt_lib.metrics.published import GANDHI_JAIN, KOREAN
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.metrics.robustness import ATTACKS, DEFENCES, GANDHI_JAIN, KOREAN, MIXED, STAGE
+from antidisrupt_lib.metrics.robustness import DEFENCES, MIXED, STAGE, attack_label, is_white_box
 
 OF_PHOTOS = (
     r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_|_as_published).)+"
     "|seconds_per_image|network_calls"
 )
 OF_DETECTORS = "accuracy|auc|recall_real|recall_fake|drop|recovery"
+OF_ATTACKS = "accuracy|recall_real|recall_fake|attack_success|attack_success_first_fake|l2_norm"
 UNKNOWN = "–"
 PUBLISHED = ", published"
+PRIOR_AS_PUBLISHED, PRIOR_ITERATIONS = "deep_image_prior_as_published", 6000
 
 
 def arm_labels(rows: pd.DataFrame) -> list[str]:
@@ -51,6 +54,13 @@ def arm_table(results: pd.DataFrame) -> pd.DataFrame:
     """Paper-style table of the detectors, a row per detector and arm, means over seeds."""
     rows = pick(results, stage="detect", seed=None)
     return _paper_table(rows, ["detector", "arm", "attack", "purifier", "poison_ratio"], OF_DETECTORS)
+
+
+def attack_summary(results: pd.DataFrame) -> pd.DataFrame:
+    """Paper-style table of attacked detectors, a row per detector, defence, attack and input defence."""
+    rows = pick(results, stage=STAGE, seed=None).dropna(subset="detector")
+    rows = rows.fillna({"attack": "none", "purifier": "none"})
+    return _paper_table(rows, ["detector", "arm", "attack", "purifier"], OF_ATTACKS)
 
 
 def _paper_table(rows: pd.DataFrame, index: list[str], metrics: str) -> pd.DataFrame:
@@ -116,8 +126,8 @@ def clean_table(results: pd.DataFrame) -> pd.DataFrame:
 
 def attacked_table(results: pd.DataFrame) -> pd.DataFrame:
     """Gandhi & Jain's attacks: the share of perturbed fakes still called fake, a row per attack and detector."""
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", purifier="", attack=_single_attacks())
-    return _beside(rows, ["attack", "detector"], ["recall_fake"])
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", purifier="")
+    return _beside(_without_mixed(rows), ["attack", "detector"], ["recall_fake"])
 
 
 def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
@@ -126,8 +136,7 @@ def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
     Ours are the arms `lipschitz` and `lipschitz_<strength>`; only detectors that have one get rows.
     """
     kinds = {"none": "none", "lipschitz_average": "average", "lipschitz_best": "best"}
-    rows = _with_published(results, GANDHI_JAIN)
-    rows = pick(rows, metric="recall_fake", purifier="", attack=_single_attacks())
+    rows = _without_mixed(pick(_with_published(results, GANDHI_JAIN), metric="recall_fake", purifier=""))
     rows = rows[rows["detector"].isin(rows.loc[rows["arm"].str.startswith("lipschitz"), "detector"])]
     strengths = rows[rows["arm"].str.fullmatch(r"lipschitz(_[\d.]+)?")].groupby(["attack", "detector"], sort=False)
     over = strengths["value"].agg(lipschitz_average="mean", lipschitz_best="max").reset_index()
@@ -142,26 +151,51 @@ def input_defence_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Precision is left out: it hangs on how many fakes there are.
     """
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", attack=[*ATTACKS])
+    rows = pick(_with_published(results, GANDHI_JAIN), arm="none")
     met = rows.loc[rows["purifier"] != "", ["attack", "detector"]].drop_duplicates()
     rows = rows.merge(met, on=["attack", "detector"]).replace({"purifier": {"": "none"}})
     columns = ["accuracy_at_0.25", "auc", "recall_fake_at_0.25", "recall_real_at_0.25", "seconds_per_image"]
     return _beside(rows, ["attack", "detector", "purifier"], columns)
 
 
+def input_defence_times(results: pd.DataFrame, attack: str) -> pd.DataFrame:
+    """What input defences cost per image and bring back, beside Deep Image Prior's published schedule.
+
+    A prior as published that ran for fewer than its 6,000 iterations is extrapolated by their number. What it recalls
+    is left out then: an unfinished picture tells nothing of the finished one.
+    """
+    table = pick(results, stage=STAGE, metric=["seconds_per_image", "network_calls"], detector=None)
+    table = table.pivot_table(index="purifier", columns="metric", values="value", sort=False)
+    published = table.index.str.startswith(PRIOR_AS_PUBLISHED)
+    whole = table["seconds_per_image"] * np.where(published, PRIOR_ITERATIONS / table["network_calls"], 1)
+    rows = pick(results, stage=STAGE, metric="recall_fake_at_0.25", seed=None, arm="none", attack=attack)
+    recalls = {row.purifier: _percent(row) for row in rows.dropna(subset="purifier").itertuples()}
+    unfinished = published & (table["network_calls"] < PRIOR_ITERATIONS)
+    shown = pd.DataFrame({
+        "input defence": table.index, "network calls": table["network_calls"].astype(int),
+        "seconds per image": table["seconds_per_image"].map("{:.3g}".format),
+        "seconds, whole schedule": whole.map("{:.3g}".format),
+        "times faster than published": (whole[published].min() / whole).map("{:.3g}".format),
+        f"recall of fakes at 0.25, {attack_label(attack)}": [
+            UNKNOWN if cut_short else recalls.get(name, UNKNOWN)
+            for name, cut_short in zip(table.index, unfinished, strict=True)
+        ],
+    })  # fmt: skip
+    return shown.reset_index(drop=True)
+
+
 def defence_table(results: pd.DataFrame) -> pd.DataFrame:
-    """The Korean README's tables: clean accuracy and AUC, and the success of PGD and FGSM, a row per defence."""
+    """The Korean README's tables: clean accuracy and AUC, and each white-box attack's success, a row per defence."""
     rows = pick(_with_published(results, KOREAN), purifier="")
     clean = pick(rows, attack="", metric=["accuracy", "auc"])
-    success = pick(rows, attack=["pgd", "fgsm"], metric=["attack_success", "attack_success_first_fake"])
-    success = success.assign(metric=success["metric"] + " " + success["attack"])
-    columns = ["accuracy", "auc", *(f"{m} {a}" for m in ("attack_success", "attack_success_first_fake")
-                                    for a in ("pgd", "fgsm"))]  # fmt: skip
-    return _beside(pd.concat([clean, success]), ["detector", "arm"], columns)
+    success = pick(rows, metric="attack_success")
+    success = success[success["attack"].map(is_white_box)]
+    success = success.assign(metric="attack_success of " + success["attack"].map(attack_label))
+    return _beside(pd.concat([clean, success]), ["detector", "arm"], ["accuracy", "auc", *success["metric"].unique()])
 
 
-def _single_attacks() -> list[str]:
-    return [attack for attack in ATTACKS if attack != MIXED]
+def _without_mixed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["attack"].str.endswith(MIXED)]
 
 
 def _with_published(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -183,14 +217,16 @@ def _percent(row: object) -> str:
 
 def _beside(rows: pd.DataFrame, index: list[str], columns: list[str]) -> pd.DataFrame:
     """A row per value of `index`, and for each of `columns` (a metric) their number, if any is known, and ours."""
-    orders = {"attack": [*ATTACKS], "arm": [*DEFENCES]}
-    for axis in [axis for axis in reversed(index) if axis in orders]:  # others: theirs first
-        rank = {name: at for at, name in enumerate(orders[axis])}
+    for axis in [axis for axis in reversed(index) if axis in ("attack", "arm")]:  # theirs come first
+        order = pd.unique(pd.Series([*(DEFENCES if axis == "arm" else ()), *rows[axis]], dtype=object))
+        rank = {name: at for at, name in enumerate(order)}
         rows = rows.sort_values(axis, key=lambda names, rank=rank: names.map(rank), kind="stable")
     rows = rows.assign(column=rows["metric"] + rows["of"])
     table = rows.pivot_table(index=index, columns="column", values="text", aggfunc="first", sort=False)
     given = {name for name in table if name.endswith(PUBLISHED)}
     wanted = [name + of for name in columns for of in (PUBLISHED, "") if not of or name + of in given]
     table = table.reindex(columns=wanted).dropna(how="all").fillna(UNKNOWN).reset_index().rename_axis(columns=None)
-    table = table.replace({"attack": ATTACKS, "detector": {"": UNKNOWN}})
+    table = table.replace({"detector": {"": UNKNOWN}})
+    if "attack" in table:
+        table["attack"] = table["attack"].map(attack_label)
     return table.rename(columns=lambda name: name.replace("_", " "))

@@ -1,4 +1,4 @@
-"""How detectors, with and without a purifier before them, judge fakes that were attacked: scores, then values per fake.
+"""How detectors, with and without a purifier before them, judge fakes that were attacked: a score per image.
 
 White box: a detector judges what was made against it. Black box: what was made against a surrogate of the same seed.
 """
@@ -12,15 +12,14 @@ import pandas as pd
 import torch
 
 from antidisrupt_lib.detection.attack import CarliniWagner, NamedAttack, write_attacked
-from antidisrupt_lib.detection.detectors import Detector, detect_with, load_with_axes, score
+from antidisrupt_lib.detection.detectors import Detector, detect_with, load_with_axes
+from antidisrupt_lib.detection.train import score_rows, score_table
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.purification.adaptive import as_transform
-from antidisrupt_lib.purification.purify import load_purifier
+from antidisrupt_lib.purification.purifiers import Purifier
+from antidisrupt_lib.purification.purify import load_purifier, write_purified
 
 AXES = ["faces", "attack", "purifier", "arm", "detector", "seed"]
-OF_ATTACKS = ("attack_success", "attack_success_first_fake")
-HALF = 0.5  # of P(fake), from which on an image is called fake
-PUBLISHED_THRESHOLD = 0.25  # Gandhi & Jain's
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,15 @@ class Trained:
         """What is added to an attack's name for the detector it was made against."""
         arm = "" if self.axes["arm"] == "none" else f"_{self.axes['arm']}"
         return "" if self.name == judge.name else f"_from_{self.axes['detector']}{arm}"
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """What detectors meet: photos, the fakes made of them, and these attacked, by (victim's name, attack's name)."""
+
+    photos: FaceSet
+    fakes: FaceSet
+    attacked: Mapping[tuple[str, str], FaceSet]
 
 
 def open_trained(paths: Iterable[Path], device: torch.device | str = "cpu") -> list[Trained]:
@@ -85,66 +93,51 @@ def craft(
     return made
 
 
-def judge(trained: Trained, faces: FaceSet, device: torch.device | str = "cpu") -> np.ndarray:
-    """P(fake) of every image."""
-    return score(detect_with(trained.network), faces, device).numpy()
+def behind(purify: Purifier, name: str, images: Exhibits, folder: Path | str, **how: object) -> tuple[Exhibits, float]:
+    """All images as an input defence leaves them, written below `folder`, and the seconds that one image took.
+
+    Args:
+        how: seed, device and batch_size, as `write_purified` takes them.
+    """
+    seconds = []
+
+    def defended(faces: FaceSet, *below: str) -> FaceSet:
+        purified, each = write_purified(Path(folder).joinpath(*below), faces, purify, name, **how)
+        seconds.append((each * len(faces), len(faces)))
+        return purified
+
+    attacked = {key: defended(faces, *key) for key, faces in images.attacked.items()}
+    left = Exhibits(defended(images.photos, "photos"), defended(images.fakes, "fakes"), attacked)
+    taken, count = np.sum(seconds, axis=0)
+    return left, float(taken / count)
 
 
-def judge_all(
-    judges: Sequence[Trained], surrogates: Sequence[Trained], seen: Mapping[str, Mapping], source: np.ndarray,
+def score_all(
+    judges: Sequence[Trained], surrogates: Sequence[Trained], seen: Mapping[str, Exhibits],
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:  # fmt: skip
-    """What every detector says of all that it may meet: the columns of `attack_values`, AXES, `image_id`, `source_id`.
+    """What every detector says of all that it may meet: a row per image with AXES, `image_id`, `source_id`, `fake`,
+    `score` (P(fake)), and for attacked fakes that no purifier has touched `l2_norm` and `linf` of the attack.
+
+    The axis `attack` is "" for photos and for fakes as they were; `_from_<surrogate>` marks a black box.
 
     Args:
         surrogates: the detectors whose attacks are tried on the others too.
-        seen: by the purifier before the detector ("" for none): the FaceSets "photos", "fakes", and all of `craft`.
-        source: for each fake the row of its photo.
+        seen: what arrives at the detector, by the name of the purifier before it ("" for none).
     """
     tables = []
     for one in judges:
         makers = {one.name: one} | {other.name: other for other in surrogates if other.is_surrogate_of(one)}
-        for purifier, sets in seen.items():
-            fakes = sets["fakes"]
-            real, before = judge(one, sets["photos"], device)[source], judge(one, fakes, device)
-            values = {"": attack_values(before, before, real) | dict.fromkeys(OF_ATTACKS, np.nan)}
-            for (maker, attack), faces in ((key, faces) for key, faces in sets.items() if key[0] in makers):
-                changes = {} if purifier else sizes(fakes, faces)
-                attack += makers[maker].seen_from(one)
-                values[attack] = attack_values(before, judge(one, faces, device), real, changes)
+        for purifier, images in seen.items():
+            found = {"": score_table(detect_with(one.network), images.photos, images.fakes, device)}
+            for (maker, attack), faces in images.attacked.items():
+                if maker in makers:
+                    table = score_rows(detect_with(one.network), faces, True, device)
+                    table = table.assign(**({} if purifier else sizes(images.fakes, faces)))
+                    found[attack + makers[maker].seen_from(one)] = table
             axes = {axis: one.axes.get(axis, "") for axis in ("faces", "arm", "detector", "seed")}
-            ids = {"image_id": fakes.image_ids, "source_id": fakes.table["source_id"].to_numpy()}
-            about = axes | ids | {"purifier": purifier}
-            tables += [pd.DataFrame(found | about | {"attack": attack}) for attack, found in values.items()]
+            tables += [table.assign(**axes, purifier=purifier, attack=attack) for attack, table in found.items()]
     return pd.concat(tables, ignore_index=True)
-
-
-def attack_values(
-    before: np.ndarray, after: np.ndarray, real: np.ndarray, changes: Mapping[str, np.ndarray] | None = None
-) -> dict[str, np.ndarray]:
-    """Measures of an attack, a value per fake, whose means are the results; NaN where a fake does not count.
-
-    `attack_success` is the share of the attacked fakes called real (protocol 4.5), `attack_success_first_fake` counts
-    those only that were called fake before. `accuracy` gives half of the weight to the fakes and half to the photos
-    that they were made of, `_at_0.25` is at Gandhi & Jain's threshold.
-
-    Args:
-        before, after: P(fake) of the fakes as they were, and attacked.
-        real: P(fake) of the photo of each fake, which nobody attacks.
-        changes: `l2_norm` and `linf` of what the attack did, see `sizes`; if that is asked.
-    """
-    fooled = (after < HALF).astype(float)
-    values = dict(zip(OF_ATTACKS, (fooled, np.where(before >= HALF, fooled, np.nan)), strict=True))
-    for threshold, ending in ((HALF, ""), (PUBLISHED_THRESHOLD, f"_at_{PUBLISHED_THRESHOLD}")):
-        fake_right, real_right = (after >= threshold).astype(float), (real < threshold).astype(float)
-        values |= {
-            f"accuracy{ending}": (fake_right + real_right) / 2,
-            f"recall_fake{ending}": fake_right,
-            f"recall_real{ending}": real_right,
-        }
-    if changes:
-        values |= dict(changes) | {"l2_norm_of_successes": np.where(fooled > 0, changes["l2_norm"], np.nan)}
-    return values
 
 
 def sizes(fakes: FaceSet, attacked: FaceSet) -> dict[str, np.ndarray]:
@@ -153,8 +146,8 @@ def sizes(fakes: FaceSet, attacked: FaceSet) -> dict[str, np.ndarray]:
     return {"l2_norm": np.linalg.norm(change, axis=1), "linf": np.abs(change).max(axis=1)}
 
 
-def photos_of(fakes: FaceSet, photos: FaceSet) -> tuple[FaceSet, np.ndarray]:
-    """The photos that some fakes were made of, each once, and for each fake the row of its photo.
+def photos_of(fakes: FaceSet, photos: FaceSet) -> FaceSet:
+    """The photos that some fakes were made of, each once.
 
     Raises:
         ValueError: a fake was made of none of these photos.
@@ -163,5 +156,4 @@ def photos_of(fakes: FaceSet, photos: FaceSet) -> tuple[FaceSet, np.ndarray]:
     sources = fakes.table["source_id"].tolist()
     if unknown := [source for source in sources if source not in rows]:
         raise ValueError(f"These fakes were made of other photos: {unknown[0]} is not among them. Check both folders.")
-    found, index = np.unique([rows[source] for source in sources], return_inverse=True)
-    return photos.rows(found), index
+    return photos.rows(sorted({rows[source] for source in sources}))

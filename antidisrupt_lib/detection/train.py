@@ -137,9 +137,13 @@ def train_detector(
 
 def score_table(detect: Detect, photos: FaceSet, fakes: FaceSet, device: torch.device | str = "cpu") -> pd.DataFrame:
     """Scores of a test set: a row per image with image_id, source_id, fake (0 or 1) and score (P(fake))."""
-    tables = []
-    for fake, faces in enumerate((photos, fakes)):
-        source = faces.table["source_id" if fake else "image_id"]
-        scores = score(detect, faces, device).numpy()
-        tables.append(pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": fake, "score": scores}))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([score_rows(detect, photos, False, device), score_rows(detect, fakes, True, device)]).reset_index(
+        drop=True
+    )
+
+
+def score_rows(detect: Detect, faces: FaceSet, fake: bool, device: torch.device | str = "cpu") -> pd.DataFrame:
+    """`score_table`'s rows of faces that are all real or all fake."""
+    source = faces.table["source_id" if fake else "image_id"]
+    scores = score(detect, faces, device).numpy()
+    return pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": int(fake), "score": scores})

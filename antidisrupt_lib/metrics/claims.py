@@ -6,7 +6,7 @@ Where a paper gives no number ("severely", "comparable"), the boundary is ours a
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +71,16 @@ def decisive(numbers: list[Evidence], claim: Claim) -> Evidence:
     return (max if claim.one_is_enough else min)(numbers, key=strength)
 
 
-def claims_table(results: pd.DataFrame, attack: str = "pgd") -> pd.DataFrame:
+def claims_table(results: pd.DataFrame, attack: str = "pgd", claims: Iterable[Claim] | None = None) -> pd.DataFrame:
     """A row per claim: id, source, claim, value, low, high, holds_if, verdict, and the rows that it rests on.
 
     Args:
         results: the results table, with rows of paired differences if there are any.
-        attack: the disruption that the study's claims are about.
+        attack: the disruption, or the attack on detectors, that the claims are about.
+        claims: CLAIMS, if not given.
     """
     rows = []
-    for claim in CLAIMS:
+    for claim in CLAIMS if claims is None else claims:
         numbers = [number for number in claim.evidence(results, attack) if np.isfinite(number.value)]
         enough = len(numbers) >= claim.least
         shown = decisive(numbers, claim) if enough else Evidence(np.nan, np.nan, np.nan, "")
@@ -106,21 +107,25 @@ def differences(results: pd.DataFrame, metric: str, one: dict, others: str, axis
     depend on their number.
     """
     here = pick(results, **one)
-    minus = here[here["metric"].str.fullmatch(rf"{re.escape(metric)}_minus_({others})")]
-    done = set(minus["metric"].str.removeprefix(f"{metric}_minus_"))
-    found = measured(minus)
+    paired = here[here["metric"].str.fullmatch(rf"{re.escape(metric)}_minus_({others})")]
+    done = set(paired["metric"].str.removeprefix(f"{metric}_minus_"))
+    found = measured(paired)
     theirs = pick(results, metric=metric, **{**one, axis: sorted(set(results[axis].dropna()) - done - {one[axis]})})
     theirs = theirs[theirs[axis].str.fullmatch(others)]
     for a in pick(here, metric=metric).itertuples():
         for b in theirs[theirs["n"] == a.n].itertuples():
-            number = Evidence(a.value - b.value, a.low - b.high, a.high - b.low, f"{_name(a)} minus {_name(b)}")
-            found.append(number)
+            found.append(minus(a, b))
     return found
 
 
-def _name(row: object) -> str:
+def minus(a: tuple, b: tuple) -> Evidence:
+    """One results row (of `itertuples`) minus another; the interval adds theirs, and so is too wide."""
+    return Evidence(a.value - b.value, a.low - b.high, a.high - b.low, f"{_name(a)} minus {_name(b)}")
+
+
+def _name(row: tuple) -> str:
     axes = [getattr(row, axis) for axis in AXES if axis not in ("faces", "seed")]
-    return f"{row.metric} ({', '.join(str(value) for value in axes if not pd.isna(value))})"
+    return f"{row.metric} ({', '.join(str(value) for value in axes if not pd.isna(value) and value != '')})"
 
 
 def _purified(attack: str, purifier: str | list[str] = OURS) -> dict:

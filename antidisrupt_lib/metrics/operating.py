@@ -186,9 +186,9 @@ def operating_results(scores: pd.DataFrame, axes: dict, draws: int = DRAWS) -> l
     Args:
         axes: the results' axes but the seed.
     """
-    rows = _bootstrap_rows(scores, operating_measures, axes, draws)
+    rows = bootstrap_rows(scores, operating_measures, axes, draws)
     if "video_id" in scores:
-        rows += _bootstrap_rows(per_video(scores), operating_measures, axes, draws, PER_VIDEO)
+        rows += bootstrap_rows(per_video(scores), operating_measures, axes, draws, PER_VIDEO)
     return rows
 
 
@@ -198,14 +198,15 @@ def attack_results(attacked: pd.DataFrame, clean: pd.DataFrame, axes: dict, draw
     Raises:
         ValueError: an attacked fake has no clean score.
     """
-    rows = _bootstrap_rows(pair_scores(attacked, clean), success_measures, axes, draws)
+    rows = bootstrap_rows(pair_scores(attacked, clean), success_measures, axes, draws)
     if "video_id" in attacked:
         videos = pair_scores(per_video(attacked), per_video(clean))
-        rows += _bootstrap_rows(videos, success_measures, axes, draws, PER_VIDEO)
+        rows += bootstrap_rows(videos, success_measures, axes, draws, PER_VIDEO)
     return rows
 
 
-def _bootstrap_rows(table: pd.DataFrame, measures: Measures, axes: dict, draws: int, suffix: str = "") -> list[dict]:
+def bootstrap_rows(table: pd.DataFrame, measures: Measures, axes: dict, draws: int, suffix: str = "") -> list[dict]:
+    """Results rows of any measures of a scores table, as `operating_results` gives them; `suffix` ends their names."""
     unit = "video_id" if "video_id" in table else "source_id"
     seeds = dict(list(table.groupby("seed"))) if "seed" in table else {None: table}
     sampled = {seed: measure_draws(one, measures, unit_counts(one, unit, draws), unit) for seed, one in seeds.items()}
@@ -234,5 +235,7 @@ def unit_counts(table: pd.DataFrame, unit: str, draws: int) -> np.ndarray:
 def _unit(name: str) -> str:
     if name.startswith("attack_"):
         return "share of fakes"
+    if name.startswith(("l2_norm", "linf")):
+        return "[0, 1] units"
     kind = "squared error" if name == "brier" else "natural logarithm" if name.startswith("log_") else "share"
     return f"{kind}, classes weigh equally"

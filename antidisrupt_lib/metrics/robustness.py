@@ -1,32 +1,49 @@
-"""What the rows of attacked and defended detectors are called, and what was published about such detectors.
+"""Results of attacked and defended detectors, and what their axes are called.
 
-In the results table these rows have stage STAGE; `detector` is the architecture, `arm` one of DEFENCES (a strength may
-follow: lipschitz_50), `attack` one of ATTACKS or empty for untouched images, `purifier` an input defence or empty.
+In the results table these rows have stage STAGE; `detector` is the architecture, `arm` the defence (a strength may
+follow: lipschitz_50), `purifier` an input defence or empty, `attack` empty for untouched images or a name as
+`detection.attack.parse_attack` reads it, with `_from_<surrogate>` if it was made against another detector (black box)
+and with MIXED if as many untouched fakes are in the test set.
 """
 
 import re
 
+import numpy as np
 import pandas as pd
 
+from antidisrupt_lib.metrics.detection import DRAWS
+from antidisrupt_lib.metrics.operating import (
+    Reliability,
+    attack_results,
+    bootstrap_rows,
+    operating_results,
+    reliability,
+)
+
 STAGE = "robust"
-DEFENCES = ("none", "weak", "strong", "lipschitz", "adversarial", "adversarial+lipschitz")
-TRANSFER = "_transfer"  # the attack was computed on another detector: black box
-MIXED = "mixed"  # attacked and untouched fakes in one test set
-ATTACKS = {
-    "": "unperturbed",
-    "fgsm_transfer": "FGSM, black box",
-    "fgsm": "FGSM, white box",
-    "pgd_transfer": "PGD, black box",
-    "pgd": "PGD, white box",
-    "cw_l2_transfer": "CW-L2, black box",
-    "cw_l2": "CW-L2, white box",
-    MIXED: "perturbed and unperturbed",
-}
+DEFENCES = ("none", "weak", "strong", "half_huber", "lipschitz", "adversarial", "adversarial+lipschitz")
+MIXED = "_mixed"
+KINDS = {"cw": "C&W"}
+NAME = re.compile(
+    r"(?P<kind>[a-z]+)(?:_l2|_(?P<eps>[\d.]+)_255)?(?:_through_(?P<through>.+?))?(?:_from_(?P<maker>.+?))?"
+)
 
 
-def attack_at(attack: str, eps: float) -> str:
-    """The name of an attack of some size: `pgd_2_255` for 2/255 of the range [0, 1]."""
-    return f"{attack}_{eps * 255:.4g}_255"
+def attack_label(name: str) -> str:
+    """An attack's name in words: "PGD 2/255, seen through jpeg_75, from resnet18"; "untouched" for none."""
+    if name in ("", MIXED):
+        return "attacked and untouched" if name else "untouched"
+    found = NAME.fullmatch(name.removesuffix(MIXED))
+    said = KINDS.get(found["kind"], found["kind"].upper().replace("_", " "))
+    said += f" {found['eps']}/255" if found["eps"] else ""
+    said += f", seen through {found['through']}" if found["through"] else ""
+    said += f", from {found['maker']}" if found["maker"] else ""
+    return said + (" and untouched" if name.endswith(MIXED) else "")
+
+
+def is_white_box(name: str) -> bool:
+    """Whether an attack is made against the detector itself, and its fakes alone are tested."""
+    return bool(name) and "_from_" not in name and not name.endswith(MIXED)
 
 
 def eps_of(name: str, attack: str) -> float:
@@ -35,56 +52,57 @@ def eps_of(name: str, attack: str) -> float:
     return float(found[1]) if found else 0.0 if name == "" else float("nan")
 
 
-# Published numbers in percent, as printed (protocol 3.6 and 3.7); never those that are only remembered
+def robustness_results(scores: pd.DataFrame, draws: int = DRAWS) -> list[dict]:
+    """Results rows of all that `detection.robustness.score_all` tells: per seed, and without a seed over all of them.
 
-_GANDHI_JAIN = """
-vgg16    | none              |                |                  | accuracy             | 99.7
-vgg16    | none              |                |                  | auc                  | 99.9
-vgg16    | none              |                |                  | recall_fake          | 99.7
-vgg16    | none              |                |                  | recall_real          | 99.8
-vgg16    | none              | fgsm_transfer  |                  | recall_fake          | 8.9
-vgg16    | none              | fgsm           |                  | recall_fake          | 0.0
-vgg16    | none              | cw_l2_transfer |                  | recall_fake          | 26.6
-vgg16    | none              | cw_l2          |                  | recall_fake          | 0.0
-resnet18 | none              |                |                  | accuracy             | 93.2
-resnet18 | none              |                |                  | auc                  | 97.9
-resnet18 | none              |                |                  | recall_fake          | 95.4
-resnet18 | none              |                |                  | recall_real          | 91.1
-resnet18 | none              | fgsm_transfer  |                  | recall_fake          | 20.8
-resnet18 | none              | fgsm           |                  | recall_fake          | 7.5
-resnet18 | none              | cw_l2_transfer |                  | recall_fake          | 4.6
-resnet18 | none              | cw_l2          |                  | recall_fake          | 0.0
-resnet18 | lipschitz_average |                |                  | recall_fake          | 93.9
-resnet18 | lipschitz_average | fgsm_transfer  |                  | recall_fake          | 31.5
-resnet18 | lipschitz_average | fgsm           |                  | recall_fake          | 12.5
-resnet18 | lipschitz_average | cw_l2_transfer |                  | recall_fake          | 14.3
-resnet18 | lipschitz_average | cw_l2          |                  | recall_fake          | 0.5
-resnet18 | lipschitz_best    |                |                  | recall_fake          | 99.3
-resnet18 | lipschitz_best    | fgsm_transfer  |                  | recall_fake          | 53.2
-resnet18 | lipschitz_best    | fgsm           |                  | recall_fake          | 26.5
-resnet18 | lipschitz_best    | cw_l2_transfer |                  | recall_fake          | 19.8
-resnet18 | lipschitz_best    | cw_l2          |                  | recall_fake          | 2.2
-         | none              | mixed          |                  | accuracy_at_0.25     | 60.0
-         | none              | mixed          |                  | auc                  | 41.9
-         | none              | mixed          |                  | recall_fake_at_0.25  | 55.5
-         | none              | mixed          |                  | recall_real_at_0.25  | 100.0
-         | none              | mixed          | deep_image_prior | accuracy_at_0.25     | 97.0
-         | none              | mixed          | deep_image_prior | auc                  | 99.2
-         | none              | mixed          | deep_image_prior | recall_fake_at_0.25  | 97.8
-         | none              | mixed          | deep_image_prior | recall_real_at_0.25  | 90.0
-         | none              | mixed          | deep_image_prior | seconds_per_image    | about 1800
-"""
-_KOREAN = """
-xception | none                  |      | | accuracy       | 97.683
-xception | none                  |      | | auc            | 99.615
-xception | adversarial+lipschitz | pgd  | | attack_success | at most 10 (claimed)
-xception | adversarial+lipschitz | fgsm | | attack_success | at most 10 (claimed)
-"""
+    For each detector, purifier and attack: `operating_measures` of the photos and the attacked fakes, the attack's
+    success, and its size. Where there are input defences, Gandhi & Jain's mixed test set too.
+    """
+    rows = []
+    for _, table in scores.groupby(["faces", "detector", "arm"], sort=False):
+        guarded = table["purifier"].nunique() > 1
+        for _, here in table.groupby("purifier", sort=False):
+            reals, fakes = (here[here["fake"] == label] for label in (0, 1))
+            calm = fakes[fakes["attack"] == ""]
+            for attack, attacked in fakes.groupby("attack", sort=False):
+                rows += _rows(reals, calm, attacked, draws)
+                if guarded and is_white_box(attack):
+                    mixed = pd.concat([reals, calm, attacked]).assign(attack=attack + MIXED)
+                    rows += operating_results(mixed, _axes(mixed), draws)
+    return rows
 
 
-def _rows(text: str) -> pd.DataFrame:
-    cells = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
-    return pd.DataFrame(cells, columns=["detector", "arm", "attack", "purifier", "metric", "text"])
+def _rows(reals: pd.DataFrame, calm: pd.DataFrame, attacked: pd.DataFrame, draws: int) -> list[dict]:
+    axes = _axes(attacked)
+    rows = operating_results(pd.concat([reals, attacked]), axes, draws)
+    if "attack" in axes:
+        rows += attack_results(attacked, calm, axes, draws)
+    if "attack" in axes and attacked["l2_norm"].notna().all():
+        rows += bootstrap_rows(attacked, size_measures, axes, draws)
+    return rows
 
 
-GANDHI_JAIN, KOREAN = _rows(_GANDHI_JAIN), _rows(_KOREAN)
+def _axes(table: pd.DataFrame) -> dict:
+    found = table.iloc[0][["faces", "detector", "arm", "purifier", "attack"]]
+    return {"stage": STAGE} | {axis: value for axis, value in found.items() if value != ""}
+
+
+def size_measures(attacked: pd.DataFrame, weights: np.ndarray) -> dict[str, float]:
+    """Mean L2 norm of what an attack did, of its successes alone (NaN if it has none), and mean largest change."""
+    passed = weights * (attacked["score"] < 0.5).to_numpy()
+    l2, linf = attacked["l2_norm"].to_numpy(), attacked["linf"].to_numpy()
+    return {
+        "l2_norm": weights @ l2 / weights.sum(),
+        "l2_norm_of_successes": passed @ l2 / passed.sum() if passed.sum() else np.nan,
+        "linf": weights @ linf / weights.sum(),
+    }
+
+
+def reliabilities(scores: pd.DataFrame, attack: str) -> dict[str, Reliability]:
+    """How honest P(fake) of the first detector and defence of `score_all`'s table is: untouched, and attacked."""
+    first = scores[["detector", "arm"]].eq(scores[["detector", "arm"]].iloc[0]).all(axis=1)
+    scores = scores[first & (scores["purifier"] == "")]
+    reals, fakes = (scores[scores["fake"] == label] for label in (0, 1))
+    return {
+        attack_label(kind): reliability(pd.concat([reals, fakes[fakes["attack"] == kind]])) for kind in ("", attack)
+    }

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from antidisrupt_lib.metrics.operating import Reliability
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.metrics.robustness import ATTACKS, DEFENCES, STAGE, eps_of
+from antidisrupt_lib.metrics.robustness import DEFENCES, STAGE, attack_label, eps_of
 from antidisrupt_lib.plots.style import NEUTRAL, PALETTE
 
 MARKERS = "osD^vPX*"
@@ -35,7 +35,7 @@ def eps_curve(results: pd.DataFrame, attack: str, metric: str = "attack_success"
         ax.set(title=detector, xlabel="budget (1/255)", ylim=(-0.02, 1.02))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
     axes[0].set_ylabel(_words(metric))
-    figure.suptitle(f"{ATTACKS.get(attack, attack)}: {_words(metric)}", fontweight="bold")
+    figure.suptitle(f"{attack_label(attack)}: {_words(metric)}", fontweight="bold")
     _legend(figure, axes)
     return figure
 
@@ -59,7 +59,7 @@ def robustness_trade_off(results: pd.DataFrame, attack: str, metric: str = "atta
         ax.margins(x=0.1)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0].set_ylabel(f"{_words(metric)}, {ATTACKS.get(attack, attack)}")
+    axes[0].set_ylabel(f"{_words(metric)}, {attack_label(attack)}")
     figure.suptitle("What a defence costs, and what it leaves to the attack (best: lower right)", fontweight="bold")
     _legend(figure, axes)
     return figure
