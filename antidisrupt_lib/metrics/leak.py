@@ -57,7 +57,7 @@ def worth_table(results: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(
         split=rows["arm"] + names[2].where(names[2] == "", " minus " + names[2]),
         metric=names[0],
-        text=[f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows.itertuples()],
+        text=[f"{row.value:z.3f} [{row.low:z.3f}, {row.high:z.3f}]" for row in rows.itertuples()],
     )
     table = rows.pivot_table(index="split", columns="metric", values="text", aggfunc="first", sort=False)
     return table[list(SHOWN)].reset_index().rename_axis(columns=None)
