@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from antidisrupt_lib.detection.defences import Defence
-from antidisrupt_lib.detection.detectors import Detect, Detector, score
+from antidisrupt_lib.detection.detectors import Detect, Detector, detect_with, score
 from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import numpy_generator
@@ -45,6 +45,28 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True)
+class PlainSet:
+    """Real faces and fakes as they are, such as the crops of videos; no fake need be made of any of these faces."""
+
+    real: FaceSet
+    fake: FaceSet
+
+    def __post_init__(self) -> None:
+        if self.real.size != self.fake.size:
+            raise ValueError(
+                f"The real faces have {self.real.size} pixels a side and the fakes {self.fake.size}. Cut both alike."
+            )
+
+    @property
+    def faces(self) -> tuple[FaceSet, FaceSet]:
+        return self.real, self.fake
+
+    def x(self, index: Tensor, fake: bool, device: torch.device | str) -> Tensor:
+        """Images of the rows `index` of the real faces, or of the fakes."""
+        return self.faces[fake].x(index, device)
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """Photos (real) and their fakes, from a clean and a treated world, row by row in the same order.
 
@@ -68,6 +90,10 @@ class TrainingSet:
             or fakes.table["source_id"].iloc[:: self.fakes_per_photo].tolist() != photos.image_ids
         ):
             raise ValueError("The fakes were not made from these photos. Run the fakes notebook on the same photos.")
+
+    @property
+    def faces(self) -> tuple[FaceSet, FaceSet]:
+        return self.clean
 
     @property
     def fakes_per_photo(self) -> int:
@@ -98,8 +124,8 @@ def treated_photos(photos: FaceSet, ratio: float, seed: int) -> np.ndarray:
 
 
 def train_detector(
-    data: TrainingSet, config: DetectorConfig, *, defence: Defence = PLAIN, detector: nn.Module | None = None,
-    checkpoint: Path | str, device: torch.device | str = "cpu",
+    data: TrainingSet | PlainSet, config: DetectorConfig, *, defence: Defence = PLAIN,
+    detector: nn.Module | None = None, checkpoint: Path | str, device: torch.device | str = "cpu",
 ) -> tuple[nn.Module, pd.DataFrame]:  # fmt: skip
     """Train a detector with binary cross-entropy; returns it with its loss history.
 
@@ -119,7 +145,7 @@ def train_detector(
     label = torch.arange(2 * half, device=device).ge(half).float()
 
     def step(i: int) -> dict[str, Tensor]:
-        draws = (draw_batch(len(data.clean[fake]), half, seed, "detector", fake, i) for fake in (False, True))
+        draws = (draw_batch(len(data.faces[fake]), half, seed, "detector", fake, i) for fake in (False, True))
         x = torch.cat([data.x(index, fake, device) for fake, index in enumerate(draws)])
         falling = (1 + cos(pi * i / config.steps)) / 2
         optimizer.param_groups[0]["lr"] = config.lr_end + (config.lr - config.lr_end) * falling
@@ -129,21 +155,43 @@ def train_detector(
         optimizer.step()
         return {"loss": loss.detach()}
 
-    about = asdict(config) | {"size": data.clean[0].size, "defence": asdict(defence)}
+    about = asdict(config) | {"size": data.faces[0].size, "defence": asdict(defence)}
     state = {"detector": detector, "optimizer": optimizer}
     history = run_training(step, state, steps=config.steps, checkpoint=checkpoint, about=about, what=config.detector)
     return detector, history
 
 
 def score_table(detect: Detect, photos: FaceSet, fakes: FaceSet, device: torch.device | str = "cpu") -> pd.DataFrame:
-    """Scores of a test set: a row per image with image_id, source_id, fake (0 or 1) and score (P(fake))."""
-    return pd.concat([score_rows(detect, photos, False, device), score_rows(detect, fakes, True, device)]).reset_index(
-        drop=True
-    )
+    """Scores of a test set: a row per image with image_id, source_id, fake (0 or 1) and score (P(fake)).
+
+    Crops of videos have their video_id too, and it is also their source: what stands and falls together.
+    """
+    tables = [score_rows(detect, faces, fake, device) for fake, faces in enumerate((photos, fakes))]
+    return pd.concat(tables, ignore_index=True)
 
 
 def score_rows(detect: Detect, faces: FaceSet, fake: bool, device: torch.device | str = "cpu") -> pd.DataFrame:
     """`score_table`'s rows of faces that are all real or all fake."""
-    source = faces.table["source_id" if fake else "image_id"]
+    in_videos = "video_id" in faces.table
+    source = faces.table["video_id" if in_videos else "source_id" if fake else "image_id"]
     scores = score(detect, faces, device).numpy()
-    return pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": int(fake), "score": scores})
+    table = pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": int(fake), "score": scores})
+    return table.assign(video_id=source) if in_videos else table
+
+
+def judge_split(
+    crops: FaceSet, side: np.ndarray, config: DetectorConfig, *, checkpoint: Path | str,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:  # fmt: skip
+    """Train a detector on one side of a split and give its scores of the other, as `score_table` does.
+
+    Args:
+        crops: real and fake ones, by their column `fake`.
+        side: "train" or "test" for each crop, as `split_rows` gives it; others are left out.
+    """
+    fake = crops.table["fake"].to_numpy()
+    train, test = (
+        [crops.rows(np.flatnonzero((side == part) & (fake == label))) for label in (0, 1)] for part in ("train", "test")
+    )
+    trained, _ = train_detector(PlainSet(*train), config, checkpoint=checkpoint, device=device)
+    return score_table(detect_with(trained), *test, device)

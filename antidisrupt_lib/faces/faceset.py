@@ -127,6 +127,13 @@ def write_faceset(
     return FaceSet.open(folder)
 
 
+def join(parts: Iterable[FaceSet]) -> FaceSet:
+    """The faces of all parts one after another, held in memory; its axes are those of the first part."""
+    parts = list(parts)
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    return FaceSet(np.concatenate([part.images for part in parts]), table, parts[0].axes)
+
+
 def to_uint8(x: Tensor) -> np.ndarray:
     """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level."""
     return x.detach().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

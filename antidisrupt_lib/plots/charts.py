@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from antidisrupt_lib.metrics.leak import LEAK
 from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.plots.style import ARMS, NEUTRAL
 from antidisrupt_lib.tables import arm_labels, fully_treated
@@ -62,6 +63,19 @@ def arm_bars(results: pd.DataFrame, metric: str, title: str) -> Figure:
         table = pick(rows, detector=detector)
         interval_bars(ax, table, arm_labels(table), [ARMS.get(arm, NEUTRAL) for arm in table["arm"]])
         ax.set(title=f"{title}: {detector}", xlabel=metric.replace("_", " "))
+    return figure
+
+
+def split_bars(results: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """What detectors reach by the way their crops were split: a panel per metric (name: title), a bar per split."""
+    rows = pick(results, stage=LEAK, seed=None)
+    splits = rows["arm"].unique()
+    figure, grid = plt.subplots(
+        1, len(metrics), figsize=(3.2 * len(metrics) + 0.8, 0.35 * len(splits) + 1), sharey=True
+    )
+    for ax, (metric, title) in zip(np.atleast_1d(grid), metrics.items(), strict=True):
+        interval_bars(ax, pick(rows, metric=metric).set_index("arm").reindex(splits), splits)
+        ax.set_title(title)
     return figure
 
 
