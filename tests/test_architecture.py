@@ -79,5 +79,7 @@ def test_a_notebook_imports_only_what_exists_in_the_library(path):
             module = ROOT / (node.module.replace(".", "/") + ".py")
             body = ast.parse(module.read_text(encoding="utf-8")).body
             defined = {top.name for top in body if isinstance(top, ast.FunctionDef | ast.ClassDef)}
-            defined |= {target.id for top in body if isinstance(top, ast.Assign) for target in top.targets}
+            constants = [top for top in body if isinstance(top, ast.Assign)]
+            names = [name for top in constants for target in top.targets for name in ast.walk(target)]
+            defined |= {name.id for name in names if isinstance(name, ast.Name)}
             assert {alias.name for alias in node.names} <= defined, f"{path.name}: {node.module}"

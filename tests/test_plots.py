@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from antidisrupt_lib import tables
-from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
+from antidisrupt_lib.metrics.results import pick, plain_result, read_results, result, write_results
 from antidisrupt_lib.plots import charts, maps, pictures, style
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
@@ -93,9 +93,13 @@ def test_the_front_is_what_no_other_point_equals_or_beats():
 
 
 def test_only_figures_that_the_results_can_fill_are_offered(results):
-    assert list(maps.possible_figures(results)) == ["heat_map", "trade_off_pgd"]
-    poison = results[results["arm"] == "poisoned"]
-    more = pd.concat([results, poison.assign(poison_ratio=0.5)])
+    assert list(maps.possible_figures(results)) == ["heat_map"]
+    poison, purified = (pick(results, **rows) for rows in ({"arm": "poisoned"}, {"stage": "purify"}))
+    other = purified["purifier"].dropna().unique()[0]
+    others = [
+        purified[purified["purifier"] == other].assign(purifier=name) for name in ("gaussian_blur", "jpeg_75", "ddim_5")
+    ]
+    more = pd.concat([results, poison.assign(poison_ratio=0.5), *others])
     found = maps.possible_figures(more)
     assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio_pgd"]
     line = found["poison_ratio_pgd"][0]().axes[0].lines[1]

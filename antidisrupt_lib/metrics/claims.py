@@ -176,7 +176,7 @@ def _paper_l2(results: pd.DataFrame, attack: str) -> list[Evidence]:
 
 
 def _paper_frechet(results: pd.DataFrame, attack: str) -> list[Evidence]:
-    metrics = results["metric"][results["metric"].str.fullmatch(r"frechet_((?!_minus_).)+")].unique()
+    metrics = results["metric"][results["metric"].str.fullmatch(r"frechet_((?!_minus_|_as_published).)+")].unique()
     return [number for name in metrics for number in differences(results, name, _purified(attack), EXISTING)]
 
 

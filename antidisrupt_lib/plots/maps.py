@@ -44,7 +44,7 @@ def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -
         ax.set(title=detector, xlabel="share of photos disrupted")
     grid[0][0].set_ylabel(metric.replace("_", " "))
     lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
-    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(detectors), frameon=False)
     return figure
 
 
@@ -63,7 +63,8 @@ def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str 
     rows = rows.assign(purifier=rows["purifier"].fillna("none"))
     table = rows.pivot_table(index="purifier", columns="attack", values="value", sort=False)
     table = table.reindex(["none", *table.index.drop("none", errors="ignore")])
-    met = table.dropna(axis=1, thresh=min(3, len(table)))  # attacks that met one purifier only say little here
+    met = table.dropna(axis=1, thresh=min(3, len(table)))  # attacks that met one purifier only say little here,
+    met = met.dropna(thresh=min(2, met.shape[1]))  # and so do purifiers that met one attack
     return _value_map(met, title, vmax=1.0 if metric.startswith("share") else None)
 
 
@@ -99,13 +100,17 @@ def _words(names: Sequence[str]) -> list[str]:
 
 
 def trade_off(results: pd.DataFrame, attack: str) -> Figure:
-    """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both."""
+    """What a purifier leaves, against its time and its network calls; a line joins those that none beats in both.
+
+    Adversarially trained forgers are left out: their time is spent before.
+    """
     rows = pick(results, stage="purify", attack=attack)
+    rows = rows[~rows["purifier"].str.startswith("adversarial")]
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
     table = table.reindex(columns=[*QUALITY, *COSTS])
     table["number"] = np.arange(1, len(table) + 1)
     styles = _family_styles(table.index)
-    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.05 * len(table)), sharey="row", sharex="col")
+    figure, grid = plt.subplots(3, 2, figsize=(8.6, 8.4 + 0.07 * len(table)), sharey="row", sharex="col")
     for axes, (metric, (label, sign)) in zip(grid, QUALITY.items(), strict=True):
         for ax, (cost, cost_label) in zip(axes, COSTS.items(), strict=True):
             for name, row in table.iterrows():
@@ -118,13 +123,15 @@ def trade_off(results: pd.DataFrame, attack: str) -> Figure:
                     **styles[name],
                 )
             _draw_front(ax, table.dropna(subset=[cost, metric]), cost, metric, sign)
+            if metric == "l2":
+                ax.set_yscale("log")
             ax.set_xscale("symlog" if cost == "network_calls" else "log")  # filters make no network call
             ax.margins(x=0.12, y=0.12)
             ax.set_xlabel(cost_label if metric == list(QUALITY)[-1] else "")
         axes[0].set_ylabel(label)
     figure.suptitle(f"What purification of {attack.replace('_', ' ')} costs, and what it leaves", fontweight="bold")
     figure.legend(
-        *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+        *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
     )
     return figure
 
@@ -164,7 +171,7 @@ def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figu
         caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured."
         figures["heat_map"] = (partial(heat_map, results), caption)
     for attack, rows in purified.groupby("attack", sort=False):
-        if rows["purifier"].nunique() > 1:
+        if rows["purifier"].nunique() > 3:
             caption = f"Cost and effect of purifying {attack}. Named and joined: purifiers that none beats in both."
             figures[f"trade_off_{attack}"] = (partial(trade_off, results, attack), caption)
     for attack, rows in pick(results, stage="detect", arm="poisoned").groupby("attack", sort=False):
