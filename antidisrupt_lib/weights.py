@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 ZOO = Path(__file__).parent / "zoo"
@@ -43,7 +43,7 @@ def save_weights(path: Path | str, network: nn.Module, about: dict, *, dtype: to
     }
     state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"about": json.dumps(about)})
+        temporary.write_bytes(save(state, {"about": json.dumps(about)}))  # save_file's files are the owner's alone
 
 
 def missing(path: Path | str) -> str:

@@ -147,11 +147,13 @@ def sizes(fakes: FaceSet, attacked: FaceSet) -> dict[str, np.ndarray]:
 
 
 def photos_of(fakes: FaceSet, photos: FaceSet) -> FaceSet:
-    """The photos that some fakes were made of, each once.
+    """The photos that some fakes were made of, each once; of the crops of videos, as many real ones as fakes.
 
     Raises:
         ValueError: a fake was made of none of these photos.
     """
+    if "video_id" in fakes.table:
+        return photos.spread(min(len(fakes), len(photos)))
     rows = {image_id: i for i, image_id in enumerate(photos.image_ids)}
     sources = fakes.table["source_id"].tolist()
     if unknown := [source for source in sources if source not in rows]:

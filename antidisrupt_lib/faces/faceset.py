@@ -8,10 +8,10 @@ A FaceSet is a folder:
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -107,8 +107,8 @@ def write_faceset(
         ValueError: more or fewer images than rows; nothing is left behind.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
+    temporary.mkdir(parents=True)
     try:
         store = np.lib.format.open_memmap(temporary / "images.npy", "w+", np.uint8, (len(table), size, size, 3))
         done = 0
