@@ -1,5 +1,6 @@
 """Detectors fall to attacks that stay in their ball and survive 8 bits, and what is measured of it is what happened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,14 @@ def test_the_photos_of_fakes_are_found_once_each(make_faces):
     assert found.image_ids == sorted(set(fakes.table["source_id"])) and len(found) == 2
     with pytest.raises(ValueError, match="made of other photos"):
         photos_of(fakes, photos.rows([0]))
+
+
+def test_crops_of_fake_videos_are_judged_beside_as_many_real_crops(make_faces):
+    photos, fakes = (
+        replace(faces, table=faces.table.assign(video_id="v")) for faces in (make_faces(count=4), make_faces(count=2))
+    )
+    assert photos_of(fakes, photos).image_ids == photos.spread(2).image_ids
+    assert len(photos_of(photos, fakes)) == 2
 
 
 def test_curves_begin_where_nobody_attacks_and_leave_out_what_is_no_white_box():

@@ -91,6 +91,7 @@ def main() -> None:
 
 def _execute(task: Task) -> str | None:
     """Run the notebook and export it as HTML; return the error of the cell that failed, if one did."""
+    sys.modules["rfc3987_syntax"] = None  # jsonschema does without; to import it takes longer than all the rest here
     import papermill
     from nbclient.exceptions import DeadKernelError
     from nbconvert import HTMLExporter
