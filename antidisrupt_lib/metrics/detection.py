@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
-from antidisrupt_lib.metrics.intervals import draw_counts, measure_draws, over_seeds, percentile_interval
+from antidisrupt_lib.metrics.intervals import Columns, draw_counts, measure_draws, over_seeds, percentile_interval
 from antidisrupt_lib.metrics.results import result
 from antidisrupt_lib.weights import find_below
 
@@ -34,17 +33,27 @@ def recalls(fake: np.ndarray, score: np.ndarray, weights: np.ndarray, threshold:
     return {"accuracy": (real + fake) / 2, "recall_real": real, "recall_fake": fake}
 
 
-def detection_measures(
-    scores: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5
-) -> dict[str, float]:
+def roc(fake: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(fpr, tpr) from the highest threshold to the lowest.
+
+    scikit-learn's takes twenty times as long for a test set of some hundreds, which a bootstrap measures 300 times.
+    """
+    order = np.argsort(-score)
+    last = np.flatnonzero(np.diff(score[order], append=-np.inf))  # of the images that share a score
+    fpr, tpr = (np.append(0, np.cumsum((weights * of)[order])[last]) for of in (1 - fake, fake))
+    return fpr / fpr[-1], tpr / tpr[-1]
+
+
+def detection_measures(scores: Columns, weights: np.ndarray | None = None, threshold: float = 0.5) -> dict[str, float]:
     """Accuracy, AUC, and the recall of each class; an image is called fake where P(fake) >= threshold.
 
     Args:
         weights: how often each row counts, for a bootstrap; once each, if None.
     """
-    fake, score = scores["fake"].to_numpy(), scores["score"].to_numpy()
+    fake, score = np.asarray(scores["fake"]), np.asarray(scores["score"])
     weights = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
-    shares = recalls(fake, score, weights, threshold) | {"auc": roc_auc_score(fake, score, sample_weight=weights)}
+    fpr, tpr = roc(fake, score, weights)
+    shares = recalls(fake, score, weights, threshold) | {"auc": float(np.trapezoid(tpr, fpr))}
     return {name: shares[name] for name in MEASURES}
 
 

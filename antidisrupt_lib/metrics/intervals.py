@@ -11,6 +11,8 @@ import pandas as pd
 
 from antidisrupt_lib.seeding import numpy_generator
 
+Columns = pd.DataFrame | Mapping[str, np.ndarray]  # a table; a mapping gives its columns far sooner
+
 DRAWS = 1000
 LEVEL = 0.95
 
@@ -58,12 +60,12 @@ def set_interval(statistic: Callable[[np.ndarray], float], n: int, draws: int = 
 
 
 def measure_draws(
-    table: pd.DataFrame, measures: Callable[[pd.DataFrame, np.ndarray], dict[str, float]], counts: np.ndarray, unit: str
+    table: pd.DataFrame, measures: Callable[[Columns, np.ndarray], dict[str, float]], counts: np.ndarray, unit: str
 ) -> dict[str, np.ndarray]:
     """Each measure's value, then its values on bootstrap draws: arrays of 1 + draws.
 
     Args:
-        measures: f(table, weights) -> numbers by name; the weights tell how often each row counts.
+        measures: f(columns, weights) -> numbers by name; the weights tell how often each row counts.
         counts: draws x units, how often each unit is in each draw, the units in sorted order.
         unit: the column that tells which unit a row belongs to.
 
@@ -73,7 +75,8 @@ def measure_draws(
     codes = table[unit].astype("category").cat.codes.to_numpy()
     if (lost := int((codes < 0).sum())) > 0:
         raise ValueError(f"{lost} of {len(table)} rows have no {unit}. Fill the column in, or leave it out for all.")
-    values = [measures(table, weights) for weights in (np.ones(len(table)), *counts[:, codes].astype(float))]
+    columns = {name: column.to_numpy() for name, column in table.items()}
+    values = [measures(columns, weights) for weights in (np.ones(len(table)), *counts[:, codes].astype(float))]
     return {name: np.array([value[name] for value in values]) for name in values[0]}
 
 

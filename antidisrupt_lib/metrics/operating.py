@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.detection import DRAWS, class_weights, recalls
+from antidisrupt_lib.metrics.detection import DRAWS, class_weights, recalls, roc
 from antidisrupt_lib.metrics.intervals import (
+    Columns,
     basic_interval,
     draw_counts,
     measure_draws,
@@ -28,21 +29,10 @@ ALPHA = 100  # how many fakes one false alarm weighs up (DFDC preview)
 BINS = 10
 PER_VIDEO = "_per_video"
 
-Measures = Callable[[pd.DataFrame, np.ndarray], dict[str, float]]
+Measures = Callable[[Columns, np.ndarray], dict[str, float]]
 
 
 # Along the ROC curve: rates of false and true alarms, from (0, 0) to (1, 1)
-
-
-def roc(fake: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(fpr, tpr) from the highest threshold to the lowest.
-
-    scikit-learn's takes twenty times as long for a test set of some hundreds, which a bootstrap measures 300 times.
-    """
-    order = np.argsort(-score)
-    last = np.flatnonzero(np.diff(score[order], append=-np.inf))  # of the images that share a score
-    fpr, tpr = (np.append(0, np.cumsum((weights * of)[order])[last]) for of in (1 - fake, fake))
-    return fpr / fpr[-1], tpr / tpr[-1]
 
 
 def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> float:
@@ -81,7 +71,7 @@ class Reliability:
 
 
 def reliability(
-    scores: pd.DataFrame, weights: np.ndarray | None = None, bins: int = BINS, equal_mass: bool = False
+    scores: Columns, weights: np.ndarray | None = None, bins: int = BINS, equal_mass: bool = False
 ) -> Reliability:
     """How often images of about the same score are fake.
 
@@ -90,7 +80,7 @@ def reliability(
         equal_mass: whether each bin holds an equal weight of images, or an equal part of [0, 1]. A score on an edge
             belongs to the bin below it, and equal scores share a bin.
     """
-    fake, score = scores["fake"].to_numpy(), scores["score"].to_numpy(float)
+    fake, score = np.asarray(scores["fake"]), np.asarray(scores["score"], float)
     weights = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     if equal_mass:
@@ -105,13 +95,13 @@ def reliability(
 # All measures of a table
 
 
-def operating_measures(scores: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
+def operating_measures(scores: Columns, weights: np.ndarray | None = None) -> dict[str, float]:
     """All of the above by name, with accuracy, AUC, the recall of each class at 0.5 and 0.25, and the Brier score.
 
     Args:
         weights: how often each row counts, for a bootstrap; once each, if None.
     """
-    fake, score = scores["fake"].to_numpy(), scores["score"].to_numpy(float)
+    fake, score = np.asarray(scores["fake"]), np.asarray(scores["score"], float)
     balanced = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
     fpr, tpr = roc(fake, score, balanced)
     low = recalls(fake, score, balanced, LOW_THRESHOLD)
@@ -128,15 +118,15 @@ def operating_measures(scores: pd.DataFrame, weights: np.ndarray | None = None) 
     }
 
 
-def success_measures(pairs: pd.DataFrame, weights: np.ndarray | None = None, threshold: float = 0.5) -> dict:
+def success_measures(pairs: Columns, weights: np.ndarray | None = None, threshold: float = 0.5) -> dict:
     """Shares of attacked fakes called real: of all fakes, and of those first called fake (NaN if none was).
 
     Args:
         pairs: as `pair_scores` gives them.
     """
-    weights = np.ones(len(pairs)) if weights is None else weights
-    passed = weights * (pairs["score"] < threshold).to_numpy()
-    first = (pairs["clean_score"] >= threshold).to_numpy()
+    score, before = np.asarray(pairs["score"]), np.asarray(pairs["clean_score"])
+    weights = np.ones(len(score)) if weights is None else weights
+    passed, first = weights * (score < threshold), before >= threshold
     called = weights[first].sum()
     return {
         "attack_success": passed.sum() / weights.sum(),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.metrics.detection import DRAWS
+from antidisrupt_lib.metrics.intervals import Columns
 from antidisrupt_lib.metrics.operating import (
     Reliability,
     attack_results,
@@ -87,10 +88,10 @@ def _axes(table: pd.DataFrame) -> dict:
     return {"stage": STAGE} | {axis: value for axis, value in found.items() if value != ""}
 
 
-def size_measures(attacked: pd.DataFrame, weights: np.ndarray) -> dict[str, float]:
+def size_measures(attacked: Columns, weights: np.ndarray) -> dict[str, float]:
     """Mean L2 norm of what an attack did, of its successes alone (NaN if it has none), and mean largest change."""
-    passed = weights * (attacked["score"] < 0.5).to_numpy()
-    l2, linf = attacked["l2_norm"].to_numpy(), attacked["linf"].to_numpy()
+    score, l2, linf = (np.asarray(attacked[name]) for name in ("score", "l2_norm", "linf"))
+    passed = weights * (score < 0.5)
     return {
         "l2_norm": weights @ l2 / weights.sum(),
         "l2_norm_of_successes": passed @ l2 / passed.sum() if passed.sum() else np.nan,
