@@ -42,11 +42,11 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, 
     save_weights(tmp_path / "w.safetensors", network(), {"version": 1})
     before = (tmp_path / "w.safetensors").read_bytes()
 
-    def fail_halfway(state, path, metadata):
-        Path(path).write_bytes(b"half of it")
+    def fail_halfway(path, data):
+        path.write_text("half of it")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(weights, "save_file", fail_halfway)
+    monkeypatch.setattr(Path, "write_bytes", fail_halfway)
     with pytest.raises(OSError, match="no space"):
         save_weights(tmp_path / "w.safetensors", network(), {"version": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
