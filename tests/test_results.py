@@ -31,6 +31,20 @@ def test_results_survive_the_disk_and_join(tmp_path):
     assert found["value"].tolist() == [0, 1] and found["attack"].tolist() == ["a", "b"] and found["arm"].isna().all()
 
 
+def test_of_two_rows_that_tell_of_the_same_the_one_of_more_images_stands(tmp_path):
+    counts = {"first": 12, "second": 24, "third": 24}
+    for name, n in counts.items():
+        axes = {"stage": "robust", "attack": "pgd_2_255"}
+        write_results(tmp_path / f"{name}.csv", [plain_result(axes, metric, n, n, "-") for metric in ("l2", name)])
+    found = read_results(tmp_path / f"{name}.csv" for name in counts)
+    assert found["metric"].tolist() == ["first", "l2", "second", "third"] and found["value"].tolist() == [
+        12,
+        24,
+        24,
+        24,
+    ]
+
+
 def test_pick_takes_values_lists_and_emptiness():
     table = pd.DataFrame({axis: [None] * 3 for axis in AXES} | {"attack": ["pgd", "bim", None], "value": [1, 2, 3]})
     assert pick(table, attack="pgd")["value"].tolist() == [1]

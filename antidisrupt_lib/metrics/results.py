@@ -47,6 +47,8 @@ def write_results(path: Path | str, rows: Iterable[dict] | pd.DataFrame) -> pd.D
 def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
     """Join results files; axes that are empty everywhere stay in the table.
 
+    Where two rows tell of the same, the one of more images stands, or the first.
+
     Raises:
         FileNotFoundError: one is missing; the text names the notebook that makes it.
     """
@@ -55,7 +57,9 @@ def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
         if not Path(path).is_file():
             raise FileNotFoundError(missing(path))
     tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-2]}) for path in paths]
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    rows = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    kept = rows.sort_values("n", ascending=False, kind="stable").drop_duplicates([*AXES, "metric"])
+    return kept.sort_index().reset_index(drop=True)
 
 
 def pick(results: pd.DataFrame, **where: object) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def robustness_trade_off(results: pd.DataFrame, attack: str, metric: str = "atta
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel(f"{_words(metric)}, {attack_label(attack)}")
-    figure.suptitle("What a defence costs, and what it leaves to the attack (best: lower right)", fontweight="bold")
+    figure.suptitle("What a defence costs and leaves (best: lower right)", fontweight="bold")
     _legend(figure, axes)
     return figure
 
@@ -75,8 +75,8 @@ def reliability_diagram(bins: Mapping[str, Reliability]) -> Figure:
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
         ax.bar(found.score, found.weight, width=0.04, color="0.85", label="share of images")
         ax.plot(found.score, found.share_fake, color=NEUTRAL, marker="o", ms=4, label="share of fakes")
-        ax.text(0.03, 0.93, f"ECE {found.error:.3f}", fontsize=8)
-        ax.set(title=_words(name), xlabel="P(fake)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+        ax.set_title(f"{_words(name)}: ECE {found.error:.3f}")
+        ax.set(xlabel="P(fake)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0].set_ylabel("share")
     _legend(figure, axes)
     return figure
@@ -107,7 +107,7 @@ def _legend(figure: Figure, axes: list[Axes]) -> None:
 
 
 def _panels(count: int, width: float = 3.6) -> tuple[Figure, list[Axes]]:
-    figure, grid = plt.subplots(1, count, figsize=(max(4.2, width * count), 3.5), sharey=True, squeeze=False)
+    figure, grid = plt.subplots(1, count, figsize=(max(6.0, width * count), 3.5), sharey=True, squeeze=False)
     return figure, list(grid[0])
 
 
