@@ -13,7 +13,7 @@ from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.metrics.robustness import MIXED, STAGE, is_white_box
 
 FGSM = "fgsm_5.1_255"  # Gandhi & Jain's
-PRIOR = r"deep_image_prior.*"
+PRIOR = r"deep_image_prior_as_published"  # in all its iterations; one cut short has not converged
 LIPSCHITZ = r"(half_huber\+)?lipschitz(_[\d.]+)?"
 DEFENDED = r"adversarial\+lipschitz"
 AS_PUBLISHED = r"adversarial_as_published(\+lipschitz)?"
