@@ -18,11 +18,13 @@ LIPSCHITZ = r"(half_huber\+)?lipschitz(_[\d.]+)?"
 DEFENDED = r"adversarial\+lipschitz"
 AS_PUBLISHED = r"adversarial_as_published(\+lipschitz)?"
 KOREAN_ATTACKS = ["pgd_2_255", "fgsm_1_255"]
+LEAST_PHOTOS = 10  # a bootstrap of fewer says nothing: that of a single photo has no width at all
 
 
 def _rows(results: pd.DataFrame, metric: str, arm: str, purifier: str = "", **where: object) -> pd.DataFrame:
-    """Rows over all seeds whose arm and purifier match patterns; an empty attack or purifier is ""."""
+    """Rows of enough photos, over all seeds, with arm and purifier of a pattern; none's attack or purifier is ""."""
     rows = pick(results, stage=STAGE, metric=metric, seed=None).dropna(subset="arm")
+    rows = rows[rows["n"] >= LEAST_PHOTOS]
     rows = rows.assign(**{axis: rows[axis].astype(object).fillna("") for axis in ("attack", "purifier")})
     return pick(rows[rows["arm"].str.fullmatch(arm) & rows["purifier"].str.fullmatch(purifier)], **where)
 
