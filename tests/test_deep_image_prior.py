@@ -92,3 +92,12 @@ def test_as_published_the_average_over_all_outputs_is_read_at_the_last_iteration
         average = y if average is None else 0.99 * average + 0.01 * y
     assert torch.equal(prior(x, image_generators(0, "dip", [0])), average) and prior.network_calls == 9
     assert load_purifier("deep_image_prior_as_published", "").iterations == 6000
+
+
+def test_the_shallow_prior_draws_a_fine_pattern_before_the_published_one_does():
+    x = photos(2) * 0.8 + 0.2 * (torch.arange(16) % 2)  # stripes one pixel wide
+    published, shallow = (
+        (load_purifier(f"deep_image_prior_{name}_60", "")(x, keys(2)) - x).square().mean()
+        for name in ("as_published", "shallow")
+    )
+    assert shallow < published / 4

@@ -34,7 +34,7 @@ class DeepImagePrior:
         jitter: std of the noise added to the input anew in every iteration.
         fall: loss of PSNR against the photo, in dB since the last look, that sends an image back to its weights then.
         decay: of the moving average over outputs.
-        window, patience: see `steadiest`.
+        window, patience: see `steadiest`. Without a window the average is read at the last iteration.
     """
 
     iterations: int = 3000
@@ -45,7 +45,7 @@ class DeepImagePrior:
     lr: float = 0.01
     fall: float = 5.0
     decay: float = 0.99
-    window: int = 100
+    window: int | None = 100
     patience: int = 1000
     differentiable: ClassVar[bool] = False
 
@@ -58,7 +58,11 @@ class DeepImagePrior:
         return self.iterations
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        return steadiest(self.outputs(x.detach(), generators), self.window, self.patience, self.decay)
+        outputs = self.outputs(x.detach(), generators)
+        if self.window is None:
+            *_, (_, last) = averaged(outputs, self.decay)
+            return last
+        return steadiest(outputs, self.window, self.patience, self.decay)
 
     @torch.enable_grad()
     def outputs(self, x: Tensor, generators: Sequence[Generator]) -> Iterator[Tensor]:
@@ -80,7 +84,24 @@ class DeepImagePrior:
 
 def deep_image_prior_as_published(iterations: int = 6000) -> DeepImagePrior:
     """Gandhi & Jain's: the moving average over all outputs, read at iteration 6,000; nothing stops it early."""
-    return DeepImagePrior(iterations, window=iterations + 1)
+    return DeepImagePrior(iterations, window=None)
+
+
+def deep_image_prior_shallow(iterations: int = 400) -> DeepImagePrior:
+    """Ours, for detectors: it draws a forger's fine pattern in a fifteenth of the published iterations.
+
+    A skip connection on each of two scales carries the detail, a still input doesn't blur it, and steps are larger.
+    """
+    still = {"jitter": 0.0, "lr": 0.03, "decay": 0.9, "window": None}
+    return DeepImagePrior(iterations, channels=(8, 16), skips=(8, 8), depth=8, **still)
+
+
+def averaged(outputs: Iterable[Tensor], decay: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each output with the moving average up to it."""
+    average = None
+    for y in outputs:
+        average = y if average is None else decay * average + (1 - decay) * y
+        yield y, average
 
 
 def steadiest(outputs: Iterable[Tensor], window: int, patience: int, decay: float) -> Tensor:
@@ -90,11 +111,10 @@ def steadiest(outputs: Iterable[Tensor], window: int, patience: int, decay: floa
     image. If it ends before a window is full, the last average is returned.
     """
     recent, total, squares = deque(maxlen=window), 0, 0  # sums in float64: the variance is a small difference
-    for i, y in enumerate(outputs):
+    for i, (y, average) in enumerate(averaged(outputs, decay)):
         old = recent[0].double() if len(recent) == window else 0
         recent.append(y)
         total, squares = total + y.double() - old, squares + y.double() ** 2 - old**2
-        average = y if i == 0 else decay * average + (1 - decay) * y  # noqa: F821 (bound when i is 0)
         if len(recent) < window or i == 0:
             best, least, when = average, y.new_full((len(y),), torch.inf).double(), y.new_full((len(y),), i)
             continue

@@ -14,7 +14,11 @@ from torch import nn
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoders
 from antidisrupt_lib.purification.compose import Composed
-from antidisrupt_lib.purification.deep_image_prior import DeepImagePrior, deep_image_prior_as_published
+from antidisrupt_lib.purification.deep_image_prior import (
+    DeepImagePrior,
+    deep_image_prior_as_published,
+    deep_image_prior_shallow,
+)
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -54,6 +58,7 @@ UNTRAINED = {
     "total_variation": (TotalVariation, {"WEIGHT": float}),
     "deep_image_prior": (DeepImagePrior, {"ITERATIONS": int}),
     "deep_image_prior_as_published": (deep_image_prior_as_published, {"ITERATIONS": int}),
+    "deep_image_prior_shallow": (deep_image_prior_shallow, {"ITERATIONS": int}),
 }
 Loader = Callable[[Path, torch.device | str], Purifier]
 
