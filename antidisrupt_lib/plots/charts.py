@@ -38,6 +38,7 @@ def interval_bars(ax: Axes, rows: pd.DataFrame, labels: Sequence[str], colors: S
         ax.text(np.nanmax([value, high]) + room, y, f"{value:.3g}", va="center", fontsize=8)
     ax.set_yticks(at, [label.replace("_", " ") for label in labels])
     ax.margins(x=0.15)
+    ax.set_ylim(-0.6, len(rows) - 0.4)
 
 
 def purifier_bars(results: pd.DataFrame, metrics: Mapping[str, str], attack: str) -> Figure:
