@@ -60,8 +60,7 @@ class DeepImagePrior:
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         outputs = self.outputs(x.detach(), generators)
         if self.window is None:
-            *_, (_, last) = averaged(outputs, self.decay)
-            return last
+            return deque(averaged(outputs, self.decay), maxlen=1).pop()[1]  # thousands of outputs, one kept
         return steadiest(outputs, self.window, self.patience, self.decay)
 
     @torch.enable_grad()
