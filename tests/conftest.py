@@ -4,7 +4,9 @@ import os
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
 
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,3 +62,35 @@ def forge() -> Forger:
     """A tiny untrained StarGAN: smooth enough to attack, small enough to wait for."""
     torch.manual_seed(0)
     return forger(Generator(conv_dim=4, blocks=1))
+
+
+# What was tried: tests marked with @pytest.mark.kind(name, outcome) make docs/reliability.md
+
+
+def pytest_addoption(parser):
+    parser.addoption("--reliability", type=Path, metavar="FILE", help="write the table of the cases that passed")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "kind(name, outcome): a case of a kind of input, and what becomes of it")
+    config.passed_cases = set()
+
+
+def pytest_runtest_makereport(item, call):
+    if call.when == "call" and call.excinfo is None:
+        item.config.passed_cases.add(item.nodeid)
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("reliability")
+    if path is None:
+        return
+    cases = Counter()
+    for item in session.items:
+        if (mark := item.get_closest_marker("kind")) and item.nodeid in session.config.passed_cases:
+            promise = item.originalname.removeprefix("test_").replace("_", " ")
+            cases[mark.args[0], promise, mark.args[1]] += 1
+    lines = ["# What was tried", "", "Made by `pytest --reliability docs/reliability.md`: a row per promise.", ""]
+    lines += [f"{sum(cases.values())} cases.", "", "| kind | promise | cases | what becomes of them |", "|---|---|---|---|"]
+    lines += [f"| {kind} | {promise} | {n} | {outcome} |" for (kind, promise, outcome), n in sorted(cases.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
