@@ -91,6 +91,7 @@ def pytest_sessionfinish(session):
             promise = item.originalname.removeprefix("test_").replace("_", " ")
             cases[mark.args[0], promise, mark.args[1]] += 1
     lines = ["# What was tried", "", "Made by `pytest --reliability docs/reliability.md`: a row per promise.", ""]
-    lines += [f"{sum(cases.values())} cases.", "", "| kind | promise | cases | what becomes of them |", "|---|---|---|---|"]
+    lines += [f"{sum(cases.values())} cases.", ""]
+    lines += ["| kind | promise | cases | what becomes of them |", "|---|---|---|---|"]
     lines += [f"| {kind} | {promise} | {n} | {outcome} |" for (kind, promise, outcome), n in sorted(cases.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
