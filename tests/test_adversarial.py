@@ -7,15 +7,23 @@ import torch
 
 from antidisrupt_lib import training
 from antidisrupt_lib.deepfakes.adversarial import Batch, disrupt_batch
+from antidisrupt_lib.deepfakes.losses import critic_losses, generator_losses
 from antidisrupt_lib.deepfakes.stargan import Discriminator, Generator, forger, live_forger
-from antidisrupt_lib.deepfakes.train import StarGANConfig, critic_losses, generator_losses, train_stargan
+from antidisrupt_lib.deepfakes.train import ForgerConfig, train_forger
 from antidisrupt_lib.disruption.adversarial import training_attack
 from antidisrupt_lib.disruption.objectives import squared_distance
 from antidisrupt_lib.seeding import image_generators
 from antidisrupt_lib.weights import save_weights
 
-SMALL = {"conv_dim": 4, "blocks": 1, "d_conv_dim": 4, "d_layers": 3, "batch_size": 4, "n_critic": 2, "decay_steps": 2}
-CONFIG = StarGANConfig(**SMALL, steps=5, adv_eps=0.03, adv_step=0.01, adv_steps=3, ema=0.9)
+SMALL = {
+    "architecture": {"conv_dim": 4, "blocks": 1},
+    "d_conv_dim": 4,
+    "d_layers": 3,
+    "batch_size": 4,
+    "n_critic": 2,
+    "decay_steps": 2,
+}
+CONFIG = ForgerConfig(**SMALL, steps=5, adv_eps=0.03, adv_step=0.01, adv_steps=3, ema=0.9)
 
 
 def nothing(forge, x, c, generators):
@@ -40,7 +48,9 @@ def disrupted(batch, g, form, attack=None, seed=0):
 
 
 def all_losses(d, g, batch):
-    return critic_losses(d, g, batch, torch.full((3,), 0.3)) | generator_losses(d, g, batch, identity=True)
+    return critic_losses(d, g, batch, torch.full((3,), 0.3)) | generator_losses(
+        d, g, batch, {"g_adv", "g_cls", "g_rec", "g_id"}
+    )
 
 
 @pytest.mark.parametrize("form", ["g", "gd"])
@@ -100,7 +110,7 @@ def test_the_critic_is_shown_the_perturbed_reals_and_fakes_and_the_cycle_comes_b
     critic_losses(d, g, seen, torch.ones(3))
     real, fake, at_real = d.shown
     assert torch.equal(real, seen.real) and torch.equal(fake, seen.fake(g)) and torch.equal(at_real, seen.real)
-    losses = generator_losses(d, g, seen)
+    losses = generator_losses(d, g, seen, {"g_adv", "g_cls", "g_rec"})
     assert torch.equal(d.shown[-1], seen.fake(g))
     assert torch.equal(losses["g_rec"], (g(seen.fake(g), batch.c) - batch.x).abs().mean())
 
@@ -118,7 +128,7 @@ def test_perturbations_are_keyed_by_image(networks, batch):
 
 def trained(faces, checkpoint, config, disrupt=None):
     attack = disrupt or training_attack(config)
-    return train_stargan(faces, config, checkpoint=checkpoint, save_every=3, disrupt=attack)[0].state_dict()
+    return train_forger(faces, config, checkpoint=checkpoint, save_every=3, disrupt=attack)[0].state_dict()
 
 
 def equal(one, other):
@@ -154,7 +164,7 @@ def test_unknown_forms_and_a_missing_attack_are_refused(faces, tmp_path):
     with pytest.raises(ValueError, match="no adversarial training 'both'. Choose from: '', 'g', 'gd'"):
         replace(CONFIG, adversarial="both")
     with pytest.raises(ValueError, match="needs an attack"):
-        train_stargan(faces, replace(CONFIG, adversarial="gd"), checkpoint=tmp_path / "c")
+        train_forger(faces, replace(CONFIG, adversarial="gd"), checkpoint=tmp_path / "c")
     assert not list(tmp_path.iterdir())
 
 
@@ -162,13 +172,13 @@ def test_training_goes_on_from_given_weights_after_the_critic_has_had_its_start(
     torch.manual_seed(7)
     given = Generator(conv_dim=4, blocks=1)
     path = tmp_path / "g.safetensors"
-    save_weights(path, given, {"architecture": given.architecture})
+    save_weights(path, given, {"network": "stargan generator", "architecture": given.architecture})
     config = replace(CONFIG, start_weights=str(path), critic_first=4, steps=3, ema=0.0)
     assert equal(trained(faces, tmp_path / "a", config), given.state_dict())
     assert equal(trained(faces, tmp_path / "b", replace(config, steps=4)), given.state_dict())
     assert not equal(trained(faces, tmp_path / "c", replace(config, steps=6)), given.state_dict())
     with pytest.raises(ValueError, match=r"g.safetensors don't fit Generator"):
-        trained(faces, tmp_path / "d", replace(config, conv_dim=8))
+        trained(faces, tmp_path / "d", replace(config, architecture={"conv_dim": 8, "blocks": 1}))
 
 
 def test_a_live_forger_forges_as_a_frozen_one_does(networks, batch):

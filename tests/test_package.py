@@ -8,7 +8,8 @@ import yaml
 
 from antidisrupt_lib.deepfakes.classifier import load_classifier
 from antidisrupt_lib.deepfakes.editing import attribute_accuracy, edits_that_took
-from antidisrupt_lib.deepfakes.stargan import forger, load_generator
+from antidisrupt_lib.deepfakes.forgers import load_generator
+from antidisrupt_lib.deepfakes.stargan import forger
 from antidisrupt_lib.faces.drawn import write_drawn_celeba
 from antidisrupt_lib.faces.readers import open_faces, write_faces
 from antidisrupt_lib.purification.purify import load_denoiser
@@ -41,7 +42,14 @@ def test_every_shipped_study_is_valid(path, tmp_path):
 
 def test_the_paper_study_has_the_published_hyperparameters(tmp_path):
     nodes = load_study(ROOT / "params/paper.yaml", outputs=tmp_path, notebooks=ROOT / "notebooks").nodes
-    forger = {"conv_dim": 64, "blocks": 6, "d_layers": 6, "steps": 200_000, "decay_steps": 100_000, "batch_size": 16}
+    forger = {
+        "network": "stargan",
+        "architecture": {"conv_dim": 64, "blocks": 6},
+        "d_layers": 6,
+        "steps": 200_000,
+        "decay_steps": 100_000,
+        "batch_size": 16,
+    }
     forger |= {"n_critic": 5, "lr": 1e-4, "lambda_rec": 10, "lambda_id": 0, "id_steps": 0, "ema": 0}
     denoiser = {"network": "published", "architecture": {"n_feat": 128}, "batch_size": 32, "lr": 2e-5, "max_t": 1000}
     autoencoders = {"autoencoder_noise": 0.025, "autoencoder_batch_size": 256, "autoencoder_lr": 1e-3}

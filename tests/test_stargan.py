@@ -9,8 +9,10 @@ from torch import nn
 
 from antidisrupt_lib.deepfakes import train
 from antidisrupt_lib.deepfakes.adversarial import Batch
-from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Discriminator, Generator, forger, load_generator
-from antidisrupt_lib.deepfakes.train import StarGANConfig, attribute_loss, generator_losses, gradient_penalty
+from antidisrupt_lib.deepfakes.forgers import load_generator
+from antidisrupt_lib.deepfakes.losses import attribute_loss, generator_losses, gradient_penalty
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Discriminator, Generator, forger
+from antidisrupt_lib.deepfakes.train import ForgerConfig
 from antidisrupt_lib.weights import save_weights
 
 SMALL = {"conv_dim": 4, "blocks": 1}
@@ -94,7 +96,7 @@ def test_official_weights_load_and_their_running_statistics_are_dropped(tmp_path
 
 def test_our_own_weights_load_by_their_card(tmp_path):
     ours = Generator(**SMALL)
-    save_weights(tmp_path / "g.safetensors", ours, {"architecture": ours.architecture})
+    save_weights(tmp_path / "g.safetensors", ours, {"network": "stargan generator", "architecture": ours.architecture})
     x, c = random_batch()
     assert torch.equal(forger(load_generator(tmp_path / "g.safetensors"))(x, c), forger(ours)(x, c))
 
@@ -130,23 +132,24 @@ def test_the_attribute_loss_is_log_loss_summed_over_attributes():
 
 
 def test_the_learning_rate_is_constant_then_falls_linearly():
-    config = StarGANConfig(steps=10, decay_steps=4)
+    config = ForgerConfig(steps=10, decay_steps=4)
     assert [train._decay(i, config) for i in range(10)] == [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
 
 
 def test_the_loss_terms_are_weighted_by_their_lambdas():
-    config = StarGANConfig(lambda_cls=2, lambda_rec=3, lambda_gp=5, lambda_id=7)
+    config = ForgerConfig(lambda_cls=2, lambda_rec=3, lambda_gp=5, lambda_id=7, id_steps=2)
     critic = {"d_adv": torch.tensor(1.0), "d_cls": torch.tensor(10.0), "d_gp": torch.tensor(100.0)}
     forging = {"g_adv": torch.tensor(1.0), "g_rec": torch.tensor(10.0), "g_id": torch.tensor(100.0)}
-    assert train._weighted(critic, config) == 1 + 20 + 500 and train._weighted(forging, config) == 1 + 30 + 700
+    assert train._weighted(critic, config, 0) == 1 + 20 + 500
+    assert [train._weighted(forging, config, i) for i in range(3)] == [1 + 30 + 700, 1 + 30 + 350, 1 + 30]
 
 
 def test_a_generator_step_changes_the_generator_alone():
     g, d = Generator(**SMALL), Discriminator(32, 4, layers=3)
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in (g, d)]
     x, c = random_batch()
-    losses = generator_losses(d, g, Batch(2 * x - 1, c, 1 - c), identity=True)
-    train._update(torch.optim.Adam(g.parameters(), 1e-3), g, train._weighted(losses, StarGANConfig(lambda_id=1)))
+    losses = generator_losses(d, g, Batch(2 * x - 1, c, 1 - c), {"g_adv", "g_cls", "g_rec", "g_id"})
+    train._update(torch.optim.Adam(g.parameters(), 1e-3), g, train._weighted(losses, ForgerConfig(lambda_id=1), 0))
     assert set(losses) == {"g_adv", "g_cls", "g_rec", "g_id"}
     assert all(not torch.equal(value, before[0][name]) for name, value in g.state_dict().items() if "weight" in name)
     assert all(torch.equal(value, before[1][name]) for name, value in d.state_dict().items())
@@ -154,11 +157,11 @@ def test_a_generator_step_changes_the_generator_alone():
 
 
 def test_the_generator_trains_once_in_n_critic_steps(faces, tmp_path):
-    config = {**SMALL, "d_conv_dim": 4, "d_layers": 3, "batch_size": 4, "decay_steps": 1, "n_critic": 3}
-    g, history = train.train_stargan(faces, StarGANConfig(**config, steps=2), checkpoint=tmp_path / "a")
+    config = {"architecture": SMALL, "d_conv_dim": 4, "d_layers": 3, "batch_size": 4, "decay_steps": 1, "n_critic": 3}
+    g, history = train.train_forger(faces, ForgerConfig(**config, steps=2), checkpoint=tmp_path / "a")
     torch.manual_seed(0)
     untrained = Generator(**SMALL, c_dim=len(ATTRIBUTES))
     assert torch.equal(g.main[0].weight, untrained.main[0].weight) and "g_adv" not in history
-    g, history = train.train_stargan(faces, StarGANConfig(**config, steps=3), checkpoint=tmp_path / "b")
+    g, history = train.train_forger(faces, ForgerConfig(**config, steps=3), checkpoint=tmp_path / "b")
     assert not torch.equal(g.main[0].weight, untrained.main[0].weight)
     assert history["g_adv"].notna().tolist() == [False, False, True]

@@ -8,7 +8,7 @@ import torch
 
 from antidisrupt_lib import training
 from antidisrupt_lib.deepfakes.classifier import train_classifier
-from antidisrupt_lib.deepfakes.train import StarGANConfig, train_stargan
+from antidisrupt_lib.deepfakes.train import ForgerConfig, train_forger
 from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, train_detector
 from antidisrupt_lib.purification.autoencoders import flat_autoencoder
 from antidisrupt_lib.purification.train import DenoiserConfig, train_autoencoder, train_denoiser
@@ -18,9 +18,15 @@ STEPS = 8
 
 
 def stargan(faces, checkpoint, lr):
-    small = {"conv_dim": 4, "blocks": 1, "d_conv_dim": 4, "d_layers": 3, "batch_size": 4, "n_critic": 2}
-    config = StarGANConfig(**small, steps=STEPS, decay_steps=4, lambda_id=1.0, ema=0.9, lr=lr)
-    return train_stargan(faces, config, checkpoint=checkpoint, save_every=3)[0]
+    small = {
+        "architecture": {"conv_dim": 4, "blocks": 1},
+        "d_conv_dim": 4,
+        "d_layers": 3,
+        "batch_size": 4,
+        "n_critic": 2,
+    }
+    config = ForgerConfig(**small, steps=STEPS, decay_steps=4, lambda_id=1.0, id_steps=4, ema=0.9, lr=lr)
+    return train_forger(faces, config, checkpoint=checkpoint, save_every=3)[0]
 
 
 def denoiser(faces, checkpoint, lr):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from antidisrupt_lib.deepfakes.stargan import Forger, Generator, live_forger
+from antidisrupt_lib.deepfakes.stargan import Forger, live_forger
 
 FORMS = ("", "g", "gd")
 
@@ -28,12 +28,14 @@ Disrupt = Callable[[Forger, Tensor, Tensor, Sequence[torch.Generator]], Tensor]
 class Batch:
     """Photos x in [-1, 1] with labels c, the labels to edit them to, and what is added to what the networks see.
 
-    The etas have the shape and units of x; at 0 the training is the vanilla one.
+    `truth` holds the true edits, where there are any; it and the etas have the shape and units of x. With etas of 0 the
+    training is the vanilla one.
     """
 
     x: Tensor
     c: Tensor
     target: Tensor
+    truth: Tensor | None = None
     eta_real: Tensor | float = 0.0
     eta_source: Tensor | float = 0.0
     eta_fake: Tensor | float = 0.0
@@ -48,13 +50,13 @@ class Batch:
         """What G edits."""
         return self.x + self.eta_source
 
-    def fake(self, g: Generator) -> Tensor:
+    def fake(self, g: nn.Module) -> Tensor:
         """What D sees as fake, and what G brings back to x."""
         return g(self.source, self.target) + self.eta_fake
 
 
 def disrupt_batch(
-    batch: Batch, form: str, g: Generator, disrupt: Disrupt, generators: Sequence[torch.Generator]
+    batch: Batch, form: str, g: nn.Module, disrupt: Disrupt, generators: Sequence[torch.Generator]
 ) -> Batch:
     """The batch with the etas of a form, "g" or "gd", made for the generator g as it is now.
 

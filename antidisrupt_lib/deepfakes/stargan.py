@@ -1,18 +1,15 @@
-"""StarGAN v1 (Choi et al., CVPR 2018) in its published layout, and the wrapper that makes it a forger.
+"""StarGAN v1 (Choi et al., CVPR 2018) in its published layout, and the wrapper that makes any generator a forger.
 
-The networks work on [-1, 1], as the official weights expect. `forger` wraps a generator for the rest of the library:
+Generators work on [-1, 1], as the official weights expect. `forger` wraps one for the rest of the library:
 `forge(x, c)` takes and gives images in [0, 1]. InstanceNorm always uses the statistics of the image at hand: the
 official code never calls eval(), so its running statistics are never used and are dropped on loading.
 """
 
 from collections.abc import Callable
 from math import log2
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-
-from antidisrupt_lib.weights import load_state, read_foreign_checkpoint, read_weights
 
 ATTRIBUTES = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 HAIR = ATTRIBUTES[:3]
@@ -93,12 +90,12 @@ class Discriminator(nn.Module):
         return self.conv1(h), self.conv2(h).flatten(1)
 
 
-def forger(generator: Generator) -> Forger:
+def forger(generator: nn.Module) -> Forger:
     """`forge(x, c) -> y` over images in [0, 1], with the generator frozen so that gradients reach the image only."""
     return live_forger(generator.eval().requires_grad_(False))
 
 
-def live_forger(generator: Generator) -> Forger:
+def live_forger(generator: nn.Module) -> Forger:
     """As `forger`, of a generator that is left as it is and may go on training."""
 
     def forge(x: Tensor, c: Tensor) -> Tensor:
@@ -107,7 +104,7 @@ def live_forger(generator: Generator) -> Forger:
     return forge
 
 
-def layer_outputs(generator: Generator, layer: str) -> Forger:
+def layer_outputs(generator: nn.Module, layer: str) -> Forger:
     """As `forger`, but it gives the activation of the submodule called `layer`, of whatever shape, e.g. "main.9".
 
     Raises:
@@ -128,33 +125,3 @@ def layer_outputs(generator: Generator, layer: str) -> Forger:
         return found[0]
 
     return activation
-
-
-def load_generator(path: Path | str) -> Generator:
-    """A generator from this project's safetensors or from official weights (`200000-G.ckpt`), by the file's ending.
-
-    Raises:
-        FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
-    """
-    if Path(path).suffix == ".safetensors":
-        state, about = read_weights(path)
-        if "conv_dim" not in about.get("architecture", {}):
-            raise ValueError(
-                f"{path} holds weights of another kind ({about.get('network', 'unknown')}), not a StarGAN generator."
-            )
-        generator = Generator(**about["architecture"])
-    else:
-        running = ("running_mean", "running_var", "num_batches_tracked")
-        state = {k: v for k, v in read_foreign_checkpoint(path).items() if not k.endswith(running)}
-        generator = Generator(**_layout(state, path))
-    load_state(generator, state, path)
-    return generator
-
-
-def _layout(state: dict[str, Tensor], path: Path | str) -> dict[str, int]:
-    """The constructor's arguments, read off the tensors of an official checkpoint."""
-    first = state.get("main.0.weight")
-    if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        raise ValueError(f"{path} doesn't have the layout of a StarGAN generator: no fitting tensor main.0.weight.")
-    blocks = sum(name.endswith(".main.0.weight") for name in state)
-    return {"conv_dim": first.shape[0], "c_dim": first.shape[1] - 3, "blocks": blocks}

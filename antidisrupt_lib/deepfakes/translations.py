@@ -38,6 +38,17 @@ def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = A
     return torch.stack([forge(x, target) for target in translations(c, attributes).to(x.device)])
 
 
+def truths(edits: FaceSet, rows: slice) -> Tensor:
+    """The true edits of some photos, T x n x 3 x H x W in [0, 1], as `forge_all` gives a forger's.
+
+    Args:
+        edits: as `write_true_edits` leaves them.
+    """
+    count = len(ATTRIBUTES)
+    x = edits.x(slice(count * rows.start, count * rows.stop))
+    return x.unflatten(0, (-1, count)).transpose(0, 1)
+
+
 def write_fakes(
     folder: Path | str, photos: FaceSet, forge: Forger, *, device: torch.device | str = "cpu", batch_size: int = 32
 ) -> FaceSet:

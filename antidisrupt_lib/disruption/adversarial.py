@@ -7,13 +7,13 @@ from torch import Tensor
 
 from antidisrupt_lib.deepfakes.adversarial import Disrupt
 from antidisrupt_lib.deepfakes.stargan import Forger
-from antidisrupt_lib.deepfakes.train import StarGANConfig
+from antidisrupt_lib.deepfakes.train import ForgerConfig
 from antidisrupt_lib.disruption.attacks import pgd
 from antidisrupt_lib.disruption.disrupt import make_objective
 
 
-def training_attack(config: StarGANConfig) -> Disrupt:
-    """PGD with the size and objective of `config`, for `train_stargan(..., disrupt=training_attack(config))`."""
+def training_attack(config: ForgerConfig) -> Disrupt:
+    """PGD with the size and objective of `config`, for `train_forger(..., disrupt=training_attack(config))`."""
 
     def disrupt(forge: Forger, x: Tensor, c: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         objective = make_objective(config.adv_objective, forge, x, c, conditioning="own")

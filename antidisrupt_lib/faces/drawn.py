@@ -7,19 +7,21 @@ official layout (https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html), so that one
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from antidisrupt_lib.faces.looks import sample_look
+from antidisrupt_lib.faces.looks import Look, sample_look
 from antidisrupt_lib.faces.sketch import draw
 
 CHUNK = 125  # faces per task of a worker
+DRAWN_PER_IDENTITY = 4
+QUALITY = 92  # of the JPEG files
 
 
 def write_drawn_celeba(
-    root: Path, count: int, *, seed: int = 0, faces_per_identity: int = 4, workers: int | None = None
+    root: Path, count: int, *, seed: int = 0, faces_per_identity: int = DRAWN_PER_IDENTITY, workers: int | None = None
 ) -> Path:
     """Write `count` drawn faces as an official CelebA folder and return `root/celeba`.
 
@@ -53,23 +55,33 @@ def _check(target: Path, count: int, seed: int, faces_per_identity: int) -> None
 
 
 def _write_images(folder: Path, count: int, seed: int, per_identity: int, workers: int | None) -> list[dict[str, bool]]:
-    chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
     write = partial(_write_chunk, folder / "img_align_celeba", seed, per_identity)
+    return in_chunks(write, range(count), workers)
+
+
+def in_chunks(work: Callable[[Sequence], list], items: Sequence, workers: int | None = None) -> list:
+    """`work(items)`, a chunk at a time in processes of their own (default: one per CPU), its lists joined in order."""
+    chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     workers = min(workers or os.cpu_count() or 1, len(chunks))
     if workers == 1:
-        return [row for chunk in chunks for row in write(chunk)]
+        return [row for chunk in chunks for row in work(chunk)]
     # Spawned, not forked: the caller may hold torch's threads, and a fork would inherit their locks.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return [row for rows in pool.map(write, chunks) for row in rows]
+        return [row for rows in pool.map(work, chunks) for row in rows]
 
 
 def _write_chunk(images: Path, seed: int, per_identity: int, numbers: Sequence[int]) -> list[dict[str, bool]]:
     rows = []
     for i in numbers:
         look = sample_look(seed, 1 + i // per_identity, i % per_identity)
-        draw(look).save(images / _name(i), quality=92)
+        save_drawn(look, images / _name(i))
         rows.append(look.attributes())
     return rows
+
+
+def save_drawn(look: Look, path: Path) -> None:
+    """Draw a look into a JPEG file of 178 x 218 pixels."""
+    draw(look).save(path, quality=QUALITY)
 
 
 def _name(i: int) -> str:

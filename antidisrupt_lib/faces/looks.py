@@ -1,6 +1,6 @@
-"""Who is drawn and how: people and their shots, sampled from (seed, identity, shot) alone."""
+"""Who is drawn and how: people and their shots, sampled from (seed, identity, shot) alone, and their true edits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,12 @@ HAIR = {
 }
 SKINS = ((232, 192, 162), (224, 172, 136), (205, 154, 118), (190, 136, 100), (165, 114, 82), (140, 94, 68))
 PALE_SKIN = (239, 212, 198)
+AGED = np.array([1.0, 0.97, 0.94])  # the tint towards which skin fades with age
+FADE = 0.28
+MAN_LIPS = np.array([0.84, 0.70, 0.70])  # shares of the skin
+WOMAN_LIPS = (35, 60)  # green and blue under 70 % of lipstick; red varies
+RED = (175, 215)
+EDITS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 IRISES = ((70, 45, 30), (95, 70, 40), (70, 105, 75), (75, 115, 160), (110, 120, 130))
 SHAPES = {  # trait: the range of men, of women
     "hair_length": ((-8, 0), (62, 108)),  # y where the hair ends
@@ -90,8 +96,8 @@ def sample_person(seed: int, identity: int) -> Person:
     hair = list(HAIR)[3 if rng.random() < 0.1 and not young else rng.integers(3)]
     skin = np.array(PALE_SKIN if pale else SKINS[rng.integers(len(SKINS))])
     if not young:
-        skin = 0.72 * skin + 0.28 * skin.mean() * np.array([1.0, 0.97, 0.94])
-    lips = skin * (0.84, 0.70, 0.70) if male else 0.3 * skin + 0.7 * np.array([rng.uniform(175, 215), 35, 60])
+        skin = _aged(skin)
+    lips = skin * MAN_LIPS if male else _woman_lips(skin, rng.uniform(*RED))
     return Person(
         male=male,
         young=young,
@@ -127,6 +133,50 @@ def sample_look(seed: int, identity: int, shot: int) -> Look:
         gain=tuple(rng.uniform(0.84, 1.0) * rng.uniform(0.97, 1.03, 3)),
         noise_seed=int(rng.integers(2**31)),
     )
+
+
+def edited(person: Person, attribute: str) -> Person:
+    """The same person with one attribute changed: the truth that a forger's edit can be held against.
+
+    A hair colour keeps its own deviation from the palette. Age changes the skin, and with it the lips (lines and brows
+    follow when drawn). The other gender has each shape at the same quantile of its own range, no beard, and its lips.
+
+    Args:
+        attribute: one of EDITS. A hair colour is set, "Male" and "Young" are flipped, as the translations do.
+    """
+    if attribute in HAIR:
+        colour = np.array(person.hair_colour) - HAIR[person.hair] + HAIR[attribute]
+        return replace(person, hair=attribute, hair_colour=rgb(colour))
+    return _other_gender(person) if attribute == "Male" else _other_age(person)
+
+
+def _other_gender(p: Person) -> Person:
+    own, other = (0, 1) if p.male else (1, 0)
+    shapes = {
+        trait: float(np.interp(getattr(p, trait), ranges[own], ranges[other])) for trait, ranges in SHAPES.items()
+    }
+    lips = _woman_lips(np.array(p.skin), np.mean(RED)) if p.male else p.skin * MAN_LIPS
+    return replace(p, male=not p.male, beard=False, lips=rgb(lips), **shapes)
+
+
+def _other_age(p: Person) -> Person:
+    skin = np.array(p.skin, float)
+    change = (_aged(skin) if p.young else _rejuvenated(skin)) - skin
+    lips = p.lips + change * (MAN_LIPS if p.male else 0.3)
+    return replace(p, young=not p.young, skin=rgb(skin + change), lips=rgb(lips))
+
+
+def _aged(skin: np.ndarray) -> np.ndarray:
+    return (1 - FADE) * skin + FADE * skin.mean() * AGED
+
+
+def _rejuvenated(skin: np.ndarray) -> np.ndarray:
+    mean = skin.mean() / (1 - FADE + FADE * AGED.mean())  # of the young skin
+    return (skin - FADE * mean * AGED) / (1 - FADE)
+
+
+def _woman_lips(skin: np.ndarray, red: float) -> np.ndarray:
+    return 0.3 * skin + 0.7 * np.array([red, *WOMAN_LIPS])
 
 
 def rgb(values) -> Colour:

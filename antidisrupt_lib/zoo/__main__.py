@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from antidisrupt_lib.deepfakes.classifier import load_classifier
-from antidisrupt_lib.deepfakes.stargan import load_generator
+from antidisrupt_lib.deepfakes.forgers import load_generator
 from antidisrupt_lib.purification.autoencoders import load_autoencoders
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights

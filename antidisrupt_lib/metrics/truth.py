@@ -1,0 +1,70 @@
+"""Edits against the truth, which drawn people have: how near they come where the true edit changes the photo, and not.
+
+All in dB, per image; NaN where the true edit has nothing to change (it would reward a forger that does nothing).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from antidisrupt_lib.metrics.comparison import Outputs
+from antidisrupt_lib.metrics.results import mean_result
+
+UNITS = {
+    "edit_psnr": "dB, deepfake against the true edit, in the region that this changes",
+    "edit_gain": "dB, edit_psnr over that of the unedited photo",
+    "kept_psnr": "dB, deepfake against the true edit, outside that region",
+}
+
+
+def region_psnr(y: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in a region, N; NaN where the region is empty.
+
+    Args:
+        y, truth: N x 3 x H x W in [0, 1].
+        region: N x 1 x H x W booleans.
+    """
+    squares = ((y - truth).square().mean(1, keepdim=True) * region).flatten(1).sum(1)
+    return -10 * torch.log10(squares / region.flatten(1).sum(1))
+
+
+def truth_measures(y: Tensor, truth: Tensor, x: Tensor, region: Tensor) -> dict[str, Tensor]:
+    """The measures of UNITS, N each, of deepfakes y of photos x; `region` is where the true edit changes x."""
+    inside = region_psnr(y, truth, region)
+    outside = region_psnr(y, truth, ~region).where(~inside.isnan(), torch.nan)
+    return {"edit_psnr": inside, "edit_gain": inside - region_psnr(x, truth, region), "kept_psnr": outside}
+
+
+@torch.no_grad()
+def truth_results(
+    photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
+    changed: Callable[[Tensor, Tensor], Tensor], axes: dict, ids: list[str], names: Sequence[str],
+) -> list[dict]:  # fmt: skip
+    """The results rows of a forger's edits against the true ones: each measure over all edits, then of each edit.
+
+    Args:
+        photos: (rows, images in [0, 1]) batches.
+        outputs: outputs(x, rows) -> T x n x 3 x H x W, the deepfakes of these rows.
+        truths: truths(rows) -> the same of the true edits.
+        changed: changed(x, truth) -> N x 1 x H x W booleans, where a true edit changes its photo.
+        ids: the photos' ids.
+        names: the T edits.
+    """
+    parts: dict[str, list[Tensor]] = {name: [] for name in UNITS}
+    for rows, x in photos:
+        fakes, true = outputs(x, rows), truths(rows)
+        for name in parts:
+            parts[name].append(torch.stack([
+                truth_measures(y, t, x, changed(x, t))[name] for y, t in zip(fakes, true, strict=True)
+            ]))  # fmt: skip
+    results = []
+    for name, measured in parts.items():
+        values = torch.cat(measured, dim=1).numpy()
+        defined = ~np.isnan(values)
+        everyone = np.tile(ids, (len(names), 1))
+        results.append(mean_result(axes, name, values[defined], everyone[defined], UNITS[name]))
+        for edit, value, here in zip(names, values, defined, strict=True):
+            results.append(mean_result(axes, f"{name}_{edit}", value[here], np.array(ids)[here], UNITS[name]))
+    return results
