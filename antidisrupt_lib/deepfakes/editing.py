@@ -27,3 +27,13 @@ def edits_that_took(forge: Forger, classifier: AttributeClassifier, faces: FaceS
         seen = torch.stack([classifier(y).sigmoid().cpu() > 0.5 for y in fakes])
         verdicts.append(torch.stack([seen[i, :, i] == targets[i, :, i].bool() for i in range(len(ATTRIBUTES))]))
     return torch.cat(verdicts, dim=1)
+
+
+def verdicts_by_edit(forge: Forger, classifier: AttributeClassifier, faces: FaceSet) -> dict[tuple[str, str], bool]:
+    """By (attribute, image id): whether an edit took."""
+    took = edits_that_took(forge, classifier, faces).tolist()
+    return {
+        (name, image_id): verdict
+        for name, row in zip(ATTRIBUTES, took, strict=True)
+        for image_id, verdict in zip(faces.image_ids, row, strict=True)
+    }

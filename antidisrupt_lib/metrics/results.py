@@ -10,7 +10,7 @@ from torch import Tensor
 from antidisrupt_lib.metrics.intervals import mean_interval
 from antidisrupt_lib.weights import missing
 
-AXES = ("stage", "faces", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
+AXES = ("stage", "faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
 COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit")
 
 

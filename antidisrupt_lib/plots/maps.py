@@ -65,10 +65,11 @@ def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str 
     table = table.reindex(["none", *table.index.drop("none", errors="ignore")])
     met = table.dropna(axis=1, thresh=min(3, len(table)))  # attacks that met one purifier only say little here,
     met = met.dropna(thresh=min(2, met.shape[1]))  # and so do purifiers that met one attack
-    return _value_map(met, title, vmax=1.0 if metric.startswith("share") else None)
+    return value_map(met, title, vmax=1.0 if metric.startswith("share") else None)
 
 
-def _value_map(table: pd.DataFrame, title: str, vmin: float = 0.0, vmax: float | None = None) -> Figure:
+def value_map(table: pd.DataFrame, title: str, vmin: float = 0.0, vmax: float | None = None) -> Figure:
+    """A table as a map of colours, the value written in each cell; a dash where there is none."""
     size = (1.6 + 0.16 * max(map(len, table.index)) * 0.5 + 0.7 * len(table.columns), 1.5 + 0.27 * len(table))
     figure, ax = plt.subplots(figsize=size)
     image = ax.imshow(table, cmap="cividis", vmin=vmin, vmax=vmax, aspect="auto")
@@ -92,7 +93,7 @@ def world_map(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
     rows = rows[rows["metric"].str.startswith(f"{metric}_in_")]
     rows = rows.assign(label=arm_labels(rows), world=rows["metric"].str.removeprefix(f"{metric}_in_"))
     table = rows.pivot_table(index="label", columns="world", values="value", sort=False)
-    return _value_map(table, f"{metric.capitalize()} of each detector in each world", vmin=0.5, vmax=1.0)
+    return value_map(table, f"{metric.capitalize()} of each detector in each world", vmin=0.5, vmax=1.0)
 
 
 def _words(names: Sequence[str]) -> list[str]:

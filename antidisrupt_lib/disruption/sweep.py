@@ -1,0 +1,66 @@
+"""Disruptions of many sizes, made against each of several forgers and met by all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
+from antidisrupt_lib.deepfakes.translations import forge_all, translations
+from antidisrupt_lib.disruption.disrupt import disrupt
+from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.seeding import image_generators
+
+Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""measure(y, y0, x) -> N numbers: a deepfake, what it would be of the clean photo, and that photo."""
+
+REACH = 2.5  # steps of reach * eps / steps can cross the ball and come back (Madry et al. 2018)
+
+
+def together(forgers: Sequence[Forger]) -> Forger:
+    """One forger for attacks that are to break several: the outputs of all, one after another in the channels."""
+    return lambda x, c: torch.cat([forge(x, c) for forge in forgers], dim=1)
+
+
+def sweep(
+    photos: FaceSet, aims: Mapping[str, Forger], forgers: Mapping[str, Forger], measures: Mapping[str, Measure], *,
+    attack: Callable | str = "pgd", epsilons: Sequence[float], steps: int, seed: int,
+    device: torch.device | str = "cpu", batch_size: int = 32,
+) -> pd.DataFrame:  # fmt: skip
+    """What every forger makes of photos that were disrupted at several sizes against each of the aims.
+
+    Args:
+        aims: the forgers that the disruptor knows, one or several `together`, by name.
+        forgers: those that then forge.
+        measures: of each deepfake, by name.
+        epsilons: in [0, 1] units; the step is REACH * eps / steps.
+
+    Returns:
+        A row per aim, forger, eps, photo and edit: `aim`, `forger`, `eps`, `image_id`, `edit`, `changes` (whether the
+        edit asks for anything that the photo hasn't got), and the measures.
+    """
+    labels, tables = photos.labels(ATTRIBUTES), []
+    for rows, x in photos.batches(batch_size, "disrupting"):
+        x, c, ids = x.to(device), labels[rows].to(device), photos.image_ids[rows]
+        with torch.no_grad():
+            clean = {name: forge_all(forge, x, c) for name, forge in forgers.items()}
+        for aim, forge in aims.items():
+            for eps in epsilons:
+                x_adv = disrupt(
+                    x, c, forge, attack=attack, eps=eps, step=REACH * eps / steps, steps=steps,
+                    generators=image_generators(seed, f"sweep/{aim}/{eps}", ids),
+                )  # fmt: skip
+                for name, victim in forgers.items():
+                    table = _measure(forge_all(victim, x_adv, c), clean[name], x, measures)
+                    table["changes"] = (translations(c) != c).any(2).flatten().cpu().numpy()
+                    tables.append(table.assign(aim=aim, forger=name, eps=eps, image_id=ids * len(ATTRIBUTES)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measure(fakes: Tensor, clean: Tensor, x: Tensor, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """A row per edit and photo, edits outermost."""
+    columns: dict = {"edit": [name for name in ATTRIBUTES for _ in range(len(x))]}
+    for name, measure in measures.items():
+        columns[name] = torch.cat([measure(y, y0, x) for y, y0 in zip(fakes, clean, strict=True)]).cpu().numpy()
+    return pd.DataFrame(columns)

@@ -1,0 +1,108 @@
+"""Sensitivity, sweeps over eps, and the shares of edits that they break."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from antidisrupt_lib.deepfakes.sensitivity import largest_singular_value
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
+from antidisrupt_lib.disruption.sweep import sweep, together
+from antidisrupt_lib.metrics.breaking import (
+    MEASURES,
+    breaking_results,
+    broken_curve,
+    median_results,
+    smallest_eps,
+    transfer_matrix,
+)
+from antidisrupt_lib.metrics.distances import l2
+from antidisrupt_lib.seeding import image_generators
+
+
+def brighten(x, c):
+    return (3 * x + c.mean(1).view(-1, 1, 1, 1)).sin() / 2 + 0.5
+
+
+def test_the_largest_singular_value_is_numpys():
+    rng = torch.Generator().manual_seed(0)
+    a = torch.randn(20, 3 * 4 * 4, generator=rng)
+    x = torch.rand(2, 3, 4, 4, generator=rng)
+    found = largest_singular_value(lambda x: x.flatten(1) @ a.T, x, image_generators(0, "v", [0, 1]), steps=200)
+    np.testing.assert_allclose(found, np.linalg.svd(a.numpy(), compute_uv=False)[0], rtol=1e-3)
+
+
+def test_a_forgers_sensitivity_is_the_same_alone_and_in_a_batch(forge, faces):
+    x, c = faces.x(slice(0, 3)), faces.labels(ATTRIBUTES)[:3]
+    batch = largest_singular_value(lambda x: forge(x, c), x, image_generators(0, "v", range(3)), steps=5)
+    alone = largest_singular_value(lambda x: forge(x, c[1:2]), x[1:2], image_generators(0, "v", [1]), steps=5)
+    torch.testing.assert_close(batch[1:2], alone, rtol=1e-3, atol=0)
+
+
+@pytest.fixture(scope="module")
+def table(faces, forge):
+    forgers = {"small": forge, "wave": brighten}
+    aims = forgers | {"both": together(list(forgers.values()))}
+    return sweep(faces.first(4), aims, forgers, MEASURES, epsilons=(0.01, 0.05), steps=4, seed=0, batch_size=3)
+
+
+def test_a_sweep_has_a_row_per_aim_forger_eps_photo_and_edit(table):
+    assert len(table) == 3 * 2 * 2 * 4 * 5
+    assert not table.duplicated(["aim", "forger", "eps", "image_id", "edit"]).any()
+
+
+def test_an_aimed_disruption_beats_one_aimed_elsewhere_and_more_eps_beats_less(table):
+    mean = table.groupby(["aim", "forger", "eps"])["l2"].mean()
+    assert mean["small", "small", 0.05] > mean["wave", "small", 0.05]
+    assert (mean[:, :, 0.05] > mean[:, :, 0.01]).all()
+    assert mean["both", "small", 0.05] > mean["wave", "small", 0.05]
+
+
+def test_a_sweep_does_not_depend_on_the_batch_size(table, faces, forge):
+    again = sweep(faces.first(4), {"small": forge}, {"small": forge}, {"l2": MEASURES["l2"]}, epsilons=(0.05,), steps=4,
+                  seed=0, batch_size=1)  # fmt: skip
+    same = table.query("aim == 'small' and forger == 'small' and eps == 0.05").sort_values(["image_id", "edit"])
+    np.testing.assert_allclose(again.sort_values(["image_id", "edit"])["l2"], same["l2"], rtol=0.02)
+
+
+def test_edits_that_ask_for_nothing_are_marked(table, faces):
+    c = faces.labels(ATTRIBUTES)[:4]
+    first = table.query("aim == 'small' and forger == 'small' and eps == 0.05 and edit == 'Black_Hair'")
+    assert first["changes"].tolist() == [bool((row[:3] != torch.tensor([1.0, 0, 0])).any()) for row in c]
+    assert table.query("edit == 'Male'")["changes"].all()
+
+
+def test_together_distances_are_the_mean_over_forgers(faces, forge):
+    x, y, c = faces.x(slice(0, 2)), faces.x(slice(2, 4)), faces.labels(ATTRIBUTES)[:2]
+    joint = together([forge, brighten])
+    each = torch.stack([l2(f(x, c), f(y, c)) for f in (forge, brighten)]).mean(0)
+    torch.testing.assert_close(l2(joint(x, c), joint(y, c)), each)
+
+
+@pytest.fixture
+def edits():
+    """Two edits of one forger: one breaks from 0.02 on, the other never."""
+    rows = [{"aim": "a", "forger": "a", "eps": eps, "image_id": "1", "edit": edit, "l2": value, "l2_masked": value}
+            for edit, values in (("Male", (0.01, 0.05, 0.2)), ("Young", (0.0, 0.0, 0.049)))
+            for eps, value in zip((0.01, 0.02, 0.04), values, strict=True)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_smallest_eps_is_the_first_that_breaks(edits):
+    assert smallest_eps(edits)["eps"].tolist() == [0.02, np.inf]
+    assert broken_curve(smallest_eps(edits), (0.01, 0.02, 0.04))["share"].tolist() == [0, 0.5, 0.5]
+    assert transfer_matrix(edits, 0.02).loc["a", "a"] == 0.5
+
+
+def test_shares_are_rows_of_the_results(edits):
+    rows = breaking_results(edits, {"stage": "break", "faces": "drawn"})
+    shares = {row["metric"]: row["value"] for row in rows if not row["metric"].startswith("share_disrupted_masked")}
+    assert shares == {"share_disrupted_at_0.01": 0, "share_disrupted_at_0.02": 0.5, "share_disrupted_at_0.04": 0.5}
+    assert {(row["forger"], row["attack"]) for row in rows} == {("a", "pgd")}
+
+
+def test_the_median_of_the_smallest_eps_may_be_infinite(edits):
+    (row,) = median_results(smallest_eps(edits), {"stage": "break", "faces": "drawn"})
+    assert (row["value"], row["n"]) == (0.02, 2)
+    never = edits.assign(l2=0.0)
+    assert median_results(smallest_eps(never), {})[0]["value"] == np.inf
