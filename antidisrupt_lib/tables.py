@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.published import GANDHI_JAIN, KOREAN
+from antidisrupt_lib.claims import gandhi_jain, jung
 from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.metrics.robustness import DEFENCES, MIXED, STAGE, attack_label, is_white_box
 
@@ -120,13 +120,13 @@ def published_tables(results: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str
 
 def clean_table(results: pd.DataFrame) -> pd.DataFrame:
     """Gandhi & Jain's detectors on untouched images, a row per detector without a defence."""
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", attack="", purifier="")
+    rows = pick(_with_published(results, gandhi_jain.PUBLISHED), arm="none", attack="", purifier="")
     return _beside(rows, ["detector"], ["accuracy", "auc", "recall_fake", "recall_real"])
 
 
 def attacked_table(results: pd.DataFrame) -> pd.DataFrame:
     """Gandhi & Jain's attacks: the share of perturbed fakes still called fake, a row per attack and detector."""
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="none", purifier="")
+    rows = pick(_with_published(results, gandhi_jain.PUBLISHED), arm="none", purifier="")
     return _beside(_without_mixed(rows), ["attack", "detector"], ["recall_fake"])
 
 
@@ -136,7 +136,7 @@ def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
     Ours are the arms `lipschitz` and `lipschitz_<strength>`; only detectors that have one get rows.
     """
     kinds = {"none": "none", "lipschitz_average": "average", "lipschitz_best": "best"}
-    rows = _without_mixed(pick(_with_published(results, GANDHI_JAIN), metric="recall_fake", purifier=""))
+    rows = _without_mixed(pick(_with_published(results, gandhi_jain.PUBLISHED), metric="recall_fake", purifier=""))
     rows = rows[rows["detector"].isin(rows.loc[rows["arm"].str.startswith("lipschitz"), "detector"])]
     strengths = rows[rows["arm"].str.fullmatch(r"lipschitz(_[\d.]+)?")].groupby(["attack", "detector"], sort=False)
     over = strengths["value"].agg(lipschitz_average="mean", lipschitz_best="max").reset_index()
@@ -151,7 +151,7 @@ def input_defence_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Precision is left out: it hangs on how many fakes there are.
     """
-    rows = pick(_with_published(results, GANDHI_JAIN), arm="none")
+    rows = pick(_with_published(results, gandhi_jain.PUBLISHED), arm="none")
     met = rows.loc[rows["purifier"] != "", ["attack", "detector"]].drop_duplicates()
     rows = rows.merge(met, on=["attack", "detector"]).replace({"purifier": {"": "none"}})
     columns = ["accuracy_at_0.25", "auc", "recall_fake_at_0.25", "recall_real_at_0.25", "seconds_per_image"]
@@ -186,7 +186,7 @@ def input_defence_times(results: pd.DataFrame, attack: str) -> pd.DataFrame:
 
 def defence_table(results: pd.DataFrame) -> pd.DataFrame:
     """The Korean README's tables: clean accuracy and AUC, and each white-box attack's success, a row per defence."""
-    rows = pick(_with_published(results, KOREAN), purifier="")
+    rows = pick(_with_published(results, jung.PUBLISHED), purifier="")
     clean = pick(rows, attack="", metric=["accuracy", "auc"])
     success = pick(rows, metric="attack_success")
     success = success[success["attack"].map(is_white_box)]

@@ -12,7 +12,8 @@ CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
 BASE = {"seeding", "weights", "training"}  # may be imported by every room, and know none
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "metrics": BASE | {"metrics"},
-    "tables": {"metrics"},
+    "claims": {"metrics", "claims"},  # knows results rows, and none of what made them
+    "tables": {"metrics", "claims"},
     "plots": BASE | {"metrics", "tables", "plots"},
     "study": {"study"},
     "seeding": set(),

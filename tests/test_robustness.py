@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from antidisrupt_lib import tables
-from antidisrupt_lib.metrics.claims import claims_table
+from antidisrupt_lib.claims.gandhi_jain import FGSM
+from antidisrupt_lib.claims.table import claims_table
 from antidisrupt_lib.metrics.operating import Reliability
 from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
 from antidisrupt_lib.metrics.robustness import (
@@ -16,13 +17,12 @@ from antidisrupt_lib.metrics.robustness import (
     reliabilities,
     robustness_results,
 )
-from antidisrupt_lib.metrics.robustness_claims import FGSM, ROBUSTNESS_CLAIMS
 from antidisrupt_lib.plots import robustness
 
 
 def row(metric: str, value: float, **axes: object) -> dict:
     axes = {"stage": "robust", "detector": "resnet18", "arm": "none"} | axes
-    return result(axes, metric, value, value - 0.05, value + 0.05, 100, "share")
+    return result(axes, metric, value, value - 0.05, value + 0.05, 100, "share", "20 people, 3 seeds")
 
 
 @pytest.fixture
@@ -136,23 +136,44 @@ def test_a_prior_cut_short_is_extrapolated_to_its_published_schedule(results):
     assert table.iloc[:, -1].tolist() == ["–", "–", "60.0 [55.0, 65.0]"]
 
 
+def success(value: float, recall_real: float, **axes: object) -> list[dict]:
+    return [row("attack_success", value, **axes), row("recall_real", recall_real, **axes)]
+
+
+PRIOR = "deep_image_prior_as_published"
+
+
 def test_published_claims_meet_our_rows(results):
-    more = [row("attack_success", 0.99, attack=name) for name in ("pgd_2_255", "cw_l2")]
-    more += [
-        row("recall_fake", value, attack=f"{FGSM}_from_vgg16", arm=arm)
-        for arm, value in (("none", 0.3), ("lipschitz", 0.6))
-    ]
-    more += [row("attack_success", 0.5, attack="pgd_2_255", arm="adversarial+lipschitz")]
-    more += [row("attack_success", 0.02, attack="pgd_2_255", purifier="jpeg")]
-    more += [row("attack_success", 0.9, attack="pgd_2_255_through_jpeg", purifier="jpeg")]
-    prior = row("recall_fake_at_0.25", 1.0, attack="pgd_2_255_mixed", purifier="deep_image_prior_as_published")
-    more += [prior | {"n": 3}]  # too few photos to decide anything
-    table = claims_table(pd.DataFrame(more), "pgd_2_255", ROBUSTNESS_CLAIMS).set_index("id")
+    more = [row("recall_fake", 0.95), *(row("attack_success", 0.99, attack=name) for name in ("pgd_2_255", "cw_l2"))]
+    for name in (FGSM, "cw_l2"):
+        for arm, value in (("none", 0.3), ("lipschitz", 0.6)):
+            axes = {"attack": f"{name}_from_vgg16", "arm": arm}
+            more += [row("recall_fake", value, **axes), row("recall_real", 0.95, **axes)]
+    for name in ("pgd_2_255", "fgsm_1_255"):
+        more += success(0.5, 0.95, attack=name, arm="adversarial+lipschitz")
+        more += success(0.02, 0.1, attack=name, arm="adversarial_as_published+lipschitz")
+    more += success(0.02, 0.95, attack="pgd_2_255", purifier="jpeg")
+    more += success(0.9, 0.95, attack="pgd_2_255_through_jpeg", purifier="jpeg")
+    prior = row("recall_fake_at_0.25", 1.0, attack="pgd_2_255_mixed", purifier=PRIOR)
+    more += [prior | {"over": "3 people, 3 seeds"}]
+    table = claims_table(pd.DataFrame(more), "pgd_2_255", "detectors").set_index("id")
     held = {"lipschitz_black_box": "holds", "adversarial_holds": "does not hold", "undefended_falls": "holds",
-            "purifier_defends": "holds", "purifier_survives": "does not hold",
-            "prior_restores": "not measured"}  # fmt: skip
+            "as_published_holds": "does not hold",  # it calls all fake
+            "as_published_alone_holds": "not measured: no such rows",
+            "purifier_defends": "holds", "purifier_survives": "undecided: only 1 of 6 measured",
+            "prior_restores": "undecided: 3 people, fewer than 10"}  # fmt: skip
     assert {name: table.loc[name, "verdict"] for name in held} == held
     assert table.loc["lipschitz_black_box", "value"] == pytest.approx(0.3)
+    assert table.loc["as_published_holds", "beside"].startswith("recall of photos 0.1 [")
+
+
+@pytest.mark.parametrize("recall_real, expected", [(0.95, "holds"), (0.0, "does not hold"), (None, "undecided")])
+def test_an_input_defence_that_calls_all_fake_defends_nothing(recall_real, expected):
+    guards = ("jpeg", "median_blur", "autoencoder_1", "one_step", "reverse_diffusion", "deep_image_prior_shallow")
+    rows = [one for name in guards for one in success(0.0, recall_real or 0.0, attack="pgd_2_255", purifier=name)]
+    rows = [one for one in rows if recall_real is not None or one["metric"] != "recall_real"]
+    found = claims_table(pd.DataFrame(rows), "pgd_2_255", "detectors").set_index("id")
+    assert found.loc["purifier_defends", "verdict"].partition(":")[0] == expected
 
 
 def test_the_curve_runs_through_the_rows_by_budget(results):

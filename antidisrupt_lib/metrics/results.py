@@ -11,11 +11,16 @@ from antidisrupt_lib.metrics.intervals import mean_interval
 from antidisrupt_lib.weights import missing
 
 AXES = ("stage", "faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
-COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit")
+COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit", "over", "note")
 
 
-def result(axes: dict, metric: str, value: float, low: float, high: float, n: int, unit: str) -> dict:
+def result(
+    axes: dict, metric: str, value: float, low: float, high: float, n: int, unit: str, over: str = "", note: str = ""
+) -> dict:
     """One row. `n` is the number of measured images; `low` and `high` bound the 95 % interval, NaN where there is none.
+
+    `over` tells what the interval's draws resampled ("38 people, 3 seeds"), `note` why a value is undefined, or what
+    was held fixed.
 
     Raises:
         ValueError: an axis is not one of AXES.
@@ -23,7 +28,7 @@ def result(axes: dict, metric: str, value: float, low: float, high: float, n: in
     if unknown := set(axes) - set(AXES):
         raise ValueError(f"{sorted(unknown)} are no axes of the results. They are: {', '.join(AXES)}.")
     numbers = {"value": float(value), "low": float(low), "high": float(high), "n": int(n)}
-    return dict.fromkeys(AXES) | axes | {"metric": metric} | numbers | {"unit": unit}
+    return dict.fromkeys(AXES) | axes | {"metric": metric} | numbers | {"unit": unit, "over": over, "note": note}
 
 
 def mean_result(axes: dict, metric: str, values: Tensor | np.ndarray, photos: Iterable[str], unit: str) -> dict:
@@ -57,7 +62,7 @@ def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
         if not Path(path).is_file():
             raise FileNotFoundError(missing(path))
     tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-2]}) for path in paths]
-    rows = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    rows = pd.concat(tables, ignore_index=True).reindex(columns=list(COLUMNS)).fillna({"over": "", "note": ""})
     kept = rows.sort_values("n", ascending=False, kind="stable").drop_duplicates([*AXES, "metric"])
     return kept.sort_index().reset_index(drop=True)
 
