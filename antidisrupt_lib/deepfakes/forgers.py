@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from antidisrupt_lib.deepfakes.attention import AttentionGenerator
 from antidisrupt_lib.deepfakes.stargan import Generator
+from antidisrupt_lib.deepfakes.stargan_v2 import StarGANv2
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
 from antidisrupt_lib.weights import load_state, read_foreign_checkpoint, read_weights
 
@@ -13,6 +14,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "stargan": Generator,
     "attention": AttentionGenerator,
     "stgan": STGANGenerator,
+    "stargan_v2": StarGANv2,
 }
 
 
@@ -30,10 +32,25 @@ def make_generator(network: str, architecture: dict) -> nn.Module:
         raise ValueError(f"The forger {network} can't be built of {architecture}: {error}.") from error
 
 
-def card_name(generator: nn.Module) -> str:
-    """What the card of a generator's weights calls its network."""
-    name = next(name for name, network in NETWORKS.items() if type(generator) is network)
-    return f"{name} generator"
+def card(generator: nn.Module, weights: Path | str = "", *, name: str = "", **more: object) -> dict:
+    """The card of a generator's weights: its network, architecture, and what the results call it.
+
+    Args:
+        weights: the file that it was read from, if any, whose card may tell the name.
+        name: "" takes that of the file, or else the network's.
+        more: what else the card is to tell.
+    """
+    network = next(network for network, kind in NETWORKS.items() if type(generator) is kind)
+    known = forger_name(weights) if weights else network
+    return {"name": name or known, "network": f"{network} generator", "architecture": generator.architecture} | more
+
+
+def forger_name(path: Path | str) -> str:
+    """What the results call the forger of a weights file: as its card says, or by the file's own name."""
+    if Path(path).suffix != ".safetensors":
+        return Path(path).stem
+    about = read_weights(path)[1]
+    return about.get("name") or Path(path).stem
 
 
 def load_generator(path: Path | str) -> nn.Module:

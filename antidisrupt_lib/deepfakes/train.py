@@ -75,6 +75,8 @@ class ForgerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.network == "stargan_v2":
+            raise ValueError("stargan_v2 has losses of its own: train it with train_v2.train_stargan_v2.")
         if self.adversarial not in FORMS:
             raise ValueError(
                 f"There is no adversarial training {self.adversarial!r}. Choose from: {', '.join(map(repr, FORMS))}."
