@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, EPS, STEP, STEPS, mim, pgd, uniform_noise
+from antidisrupt_lib.disruption.attacks import ATTACKS, EPS, STEP, STEPS, fgsm_as_published, mim, pgd, uniform_noise
 from antidisrupt_lib.disruption.ball import SMALL_START
 from antidisrupt_lib.disruption.objectives import away_from_output
 from antidisrupt_lib.seeding import image_generators
 
 PAPER = {"eps": EPS, "step": STEP, "steps": STEPS}
-IN_THE_BALL = [attack for name, attack in ATTACKS.items() if name != "lab_chroma"] + [AS_PUBLISHED["fgsm"]]
+IN_THE_BALL = [attack for name, attack in ATTACKS.items() if name != "lab_chroma"] + [fgsm_as_published]
 
 
 def photos(n: int = 4, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_a_linear_objective_is_solved_in_closed_form(name, tolerance):
 
 def test_fgsm_as_published_moves_by_its_step_and_not_by_eps():
     x = photos(low=0.1, high=0.9)
-    x_adv = AS_PUBLISHED["fgsm"](x, linear(W), **PAPER, generators=keys(4))
+    x_adv = fgsm_as_published(x, linear(W), **PAPER, generators=keys(4))
     moved = (x_adv - x) * W.sign()
     assert moved.max() <= STEP + SMALL_START + 1e-6 and moved.min() >= STEP - SMALL_START - 1e-6
     assert 2 * moved.max() <= 0.011 + 1e-6  # protocol 1.5, in [-1, 1] units
@@ -104,7 +104,7 @@ def test_an_attack_that_cannot_move_is_refused(bad):
 
 
 def test_images_outside_0_and_1_are_refused():
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; these reach from -1.0"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; these reach from -1 to 1"):
         pgd(2 * photos().round() - 1, curved, **PAPER, generators=keys(4))
 
 

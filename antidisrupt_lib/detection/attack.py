@@ -14,16 +14,18 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.detection.objectives import Logit, towards_real
-from antidisrupt_lib.disruption.apgd import loss_and_gradient
 from antidisrupt_lib.disruption.attacks import ATTACKS
-from antidisrupt_lib.disruption.ball import nearest_in_ball, per_image
+from antidisrupt_lib.disruption.ball import check_attack, nearest_in_ball, per_image
 from antidisrupt_lib.disruption.cw import cw_l2
-from antidisrupt_lib.disruption.disrupt import SeenThrough
-from antidisrupt_lib.disruption.objectives import Objective, Transform
+from antidisrupt_lib.disruption.declared import Attack, check_eight_bits, declarations
+from antidisrupt_lib.disruption.disrupt import SeenThrough, find_attack
+from antidisrupt_lib.disruption.objectives import Objective, Transform, loss_and_gradient
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
+from antidisrupt_lib.images import check_images
+from antidisrupt_lib.naming import base_name, display_name
 from antidisrupt_lib.seeding import image_generators
 
-BOUNDED = ("fgsm", "bim", "mim", "pgd", "apgd", "uniform_noise")
+BOUNDED = tuple(name for name, attack in ATTACKS.items() if not declarations(attack).other_ball)
 ROUNDS = 8  # of greedy rounding: the last may turn half of all values
 
 
@@ -46,10 +48,13 @@ class CarliniWagner:
 
 @dataclass(frozen=True)
 class NamedAttack:
-    """An attack understood from its name: one of BOUNDED with its eps in [0, 1] units, or cw_l2 with eps 1."""
+    """An attack understood from its name: one of BOUNDED with its eps in [0, 1] units, or cw_l2 with eps 1.
+
+    `own_attack` makes one of a function.
+    """
 
     name: str
-    kind: str
+    kind: str | Attack
     eps: float
     seen_through: tuple[str, ...]  # names of purifiers, over which the expectation is taken
 
@@ -69,6 +74,18 @@ def parse_attack(name: str) -> NamedAttack:
     return NamedAttack(name, kind, float(eps) / 255 if eps else 1.0, tuple(through.split("+")) if through else ())
 
 
+def own_attack(attack: Attack, eps: float, *, name: str = "", seen_through: Sequence[str] = ()) -> NamedAttack:
+    """A function of the attacks' signature with its eps in [0, 1] units, called like the others: `mine_2_255`.
+
+    Raises:
+        ValueError: 8 bits hold no such eps.
+    """
+    check_eight_bits(attack, eps, eps, 1)
+    size = "" if declarations(attack).other_ball else f"_{255 * eps:.4g}_255"
+    through = f"_through_{'+'.join(seen_through)}" if seen_through else ""
+    return NamedAttack(name or display_name(attack) + size + through, attack, eps, tuple(seen_through))
+
+
 def attack_detector(
     x: Tensor, detector: Logit, attack: NamedAttack, *, transforms: Sequence[Transform] = (), steps: int,
     generators: Sequence[Generator], cw: CarliniWagner = CarliniWagner(),
@@ -76,11 +93,15 @@ def attack_detector(
     """Fakes x (float32 NCHW in [0, 1]), changed to pass for real, in 8-bit levels.
 
     Args:
-        detector: one logit per image, in evaluation mode.
+        detector: one logit per image, N or N x 1, in evaluation mode.
         transforms: what may happen to the fake on its way, such as JPEG; the attack succeeds in their mean.
         steps: of an attack in a ball, each 2.5 eps / steps long (Madry et al. 2018).
         cw: for cw_l2 alone.
+
+    Raises:
+        ValueError: what attacks refuse of images, sizes and objectives, or the detector gives no N logits.
     """
+    x = check_attack(x, attack.eps, cw.step, steps)
     objective = towards_real(detector, transforms)
     if attack.kind == "cw_l2":
         x_adv = cw_l2(
@@ -88,9 +109,10 @@ def attack_detector(
             threshold=cw.confidence, searches=cw.searches, initial_c=cw.initial_c,
         )  # fmt: skip
         return round_greedily(x_adv, objective, cw.confidence)
-    step = 2.5 * attack.eps / steps
-    x_adv = ATTACKS[attack.kind](x, objective, eps=attack.eps, step=step, steps=steps, generators=generators)
-    return nearest_in_ball(x_adv, x, attack.eps)
+    run, step = find_attack(attack.kind), 2.5 * attack.eps / steps
+    x_adv = run(x, objective, eps=attack.eps, step=step, steps=steps, generators=generators)
+    x_adv = check_images(x_adv, f"What {display_name(run)} makes of fakes", like=x)
+    return nearest_in_ball(x_adv, x, 1.0 if declarations(run).other_ball else attack.eps)
 
 
 def round_greedily(x_adv: Tensor, objective: Objective, threshold: float) -> Tensor:
@@ -130,7 +152,7 @@ def write_attacked(
             yield to_uint8(attack_detector(
                 x.to(device), detector, attack, steps=steps, cw=cw,
                 transforms=seen_through(image_generators(seed, "seen through", ids)),
-                generators=image_generators(seed, attack.kind, ids),
+                generators=image_generators(seed, base_name(find_attack(attack.kind)), ids),
             ))  # fmt: skip
 
     return write_faceset(folder, made(), fakes.table, fakes.axes | {"attack": attack.name}, size=fakes.size)

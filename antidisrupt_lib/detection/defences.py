@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from antidisrupt_lib.detection.objectives import away_from_label
+from antidisrupt_lib.detection.objectives import away_from_label, one_per_image
 from antidisrupt_lib.disruption.attacks import pgd
 from antidisrupt_lib.purification.filters import Jpeg
 from antidisrupt_lib.seeding import image_generators
@@ -115,7 +115,7 @@ def _degrade(image: Tensor, key: torch.Generator) -> Tensor:
 
 def plain_loss(detector: nn.Module, x: Tensor, label: Tensor, step: int) -> Tensor:
     """Binary cross-entropy."""
-    return binary_cross_entropy_with_logits(detector(x), label)
+    return binary_cross_entropy_with_logits(one_per_image(detector(x), x, detector), label)
 
 
 def lipschitz(loss: Loss, psi: float, z: float) -> Loss:
@@ -188,7 +188,7 @@ def pgd_as_published(
     images = 2 * x.detach() - 1
     for _ in range(steps):
         here = images.clone().requires_grad_()
-        (g,) = torch.autograd.grad(binary_cross_entropy_with_logits(detector((here + 1) / 2), label), here)
+        (g,) = torch.autograd.grad(plain_loss(detector, (here + 1) / 2, label, 0), here)
         moved = (step * g.sign()).clamp(-eps, eps)
         attacked = (images + moved).clamp(0, 1)
     return (attacked + 1) / 2

@@ -8,8 +8,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from antidisrupt_lib.detection.objectives import check_finite, logits, one_per_image
 from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.naming import display_name
 from antidisrupt_lib.weights import load_state, read_weights
 
 Detect = Callable[[Tensor], Tensor]
@@ -52,7 +54,7 @@ class Detector(nn.Module):
 def detect_with(detector: nn.Module) -> Detect:
     """`detect(x) -> P(fake)` of a network with one logit per image, frozen and in evaluation mode."""
     detector.eval().requires_grad_(False)
-    return lambda x: detector(x).sigmoid()
+    return lambda x: logits(detector, x).sigmoid()
 
 
 def load_detector(path: Path | str) -> Detector:
@@ -75,5 +77,19 @@ def _load(path: Path | str) -> tuple[Detector, dict]:
 
 @torch.no_grad()
 def score(detect: Detect, faces: FaceSet, device: torch.device | str = "cpu", batch_size: int = 64) -> Tensor:
-    """P(fake) of every image of a FaceSet, on the CPU."""
-    return torch.cat([detect(x.to(device)).cpu() for _, x in faces.batches(batch_size)])
+    """P(fake) of every image of a FaceSet, on the CPU.
+
+    Raises:
+        ValueError: `detect` gives anything but one probability per image; the text names it.
+    """
+    return torch.cat([_probabilities(detect, x.to(device)).cpu() for _, x in faces.batches(batch_size)])
+
+
+def _probabilities(detect: Detect, x: Tensor) -> Tensor:
+    found = check_finite(one_per_image(detect(x), x, detect, "P(fake)"), detect, "P(fake)")
+    if found.min() < 0 or found.max() > 1:
+        raise ValueError(
+            f"The detector {display_name(detect)} gives a P(fake) of {found.min():.6g} to {found.max():.6g}, and "
+            "probabilities lie in [0, 1]. Of logits give the sigmoid: detect_with(network)."
+        )
+    return found

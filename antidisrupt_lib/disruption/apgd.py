@@ -14,12 +14,14 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.disruption.ball import check_attack, per_image, project
-from antidisrupt_lib.disruption.objectives import Objective
+from antidisrupt_lib.disruption.declared import declare
+from antidisrupt_lib.disruption.objectives import Objective, loss_and_gradient, refuse_changing
 from antidisrupt_lib.seeding import uniform_like
 
 MOMENTUM, RISING = 0.75, 0.75  # alpha and rho of the paper
 
 
+@declare(compares_losses=True, own_step=True)
 def apgd(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:
@@ -29,7 +31,8 @@ def apgd(
     `jointly`, not `in_turn` (`disrupt` does so). It asks for steps + 1 gradients. `step` is there for the shared
     signature only.
     """
-    check_attack(x, eps, step, steps)
+    x = check_attack(x, eps, step, steps)
+    refuse_changing(objective, "APGD")
     checkpoints = checkpoint_steps(steps)
     before = here = project(x + uniform_like(x, generators, eps), x, eps)
     loss, g = loss_and_gradient(objective, here)
@@ -60,14 +63,6 @@ def checkpoint_steps(steps: int) -> list[int]:
     while percent[-1] < 100:
         percent.append(percent[-1] + max(percent[-1] - percent[-2] - 3, 6))
     return sorted({ceil(p * steps / 100) for p in percent[1:-1]})
-
-
-def loss_and_gradient(objective: Objective, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss per image at x, and its gradient."""
-    here = x.detach().requires_grad_()
-    loss = objective(here)
-    (g,) = torch.autograd.grad(loss.sum(), here)
-    return loss.detach(), g
 
 
 def choose(mask: Tensor, new: Sequence[Tensor], old: Sequence[Tensor]) -> list[Tensor]:

@@ -7,6 +7,7 @@
 All share one signature, attack(x, objective, *, eps, step, steps, generators) -> x_adv, with x and x_adv float32 NCHW
 in [0, 1], and eps and step in [0, 1] units (the paper's 0.05 on [-1, 1] is 0.025 here, 6.375/255). The engine knows
 nothing of networks: the objective may be a forger's or a detector's. Attacks of another kind have modules of their own.
+What an attack needs besides, it says itself (`declared`).
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from antidisrupt_lib.disruption.apgd import apgd
 from antidisrupt_lib.disruption.ball import SMALL_START, check_attack, per_image, project
 from antidisrupt_lib.disruption.chroma import lab_chroma
 from antidisrupt_lib.disruption.cw import cw_l2
-from antidisrupt_lib.disruption.objectives import Objective
+from antidisrupt_lib.disruption.declared import declare
+from antidisrupt_lib.disruption.objectives import Objective, loss_and_gradient
 from antidisrupt_lib.seeding import uniform_like
 
 EPS, STEP, STEPS = 0.025, 0.005, 10  # the paper's 0.05, 0.01 and 10, in [0, 1] units
@@ -46,19 +48,19 @@ def projected_gradient(
             gradient counting the same however long it is. 0 keeps no memory.
 
     Raises:
-        ValueError: eps, step or steps is not positive, or x leaves [0, 1].
+        ValueError: what `check_attack` or `loss_and_gradient` refuses.
     """
-    check_attack(x, eps, step, steps)
+    x = check_attack(x, eps, step, steps)
     x_adv = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
     m = torch.zeros_like(x)
     for _ in range(steps):
-        x_adv.requires_grad_()
-        (g,) = torch.autograd.grad(objective(x_adv).sum(), x_adv)
+        _, g = loss_and_gradient(objective, x_adv)
         m = momentum * m + g / per_image(g.abs().flatten(1).mean(1).clamp_min(1e-12))
-        x_adv = project(x_adv.detach() + step * m.sign(), x, eps)
+        x_adv = project(x_adv + step * m.sign(), x, eps)
     return x_adv
 
 
+@declare(own_step=True)
 def fgsm(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:
@@ -69,8 +71,14 @@ def fgsm(
 def fgsm_as_published(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:
-    """The original's FGSM: one step of size `step`, not eps, so that |delta| stays near 0.011 of the stated 0.05."""
+    """FGSM as its attribute `as_published` has it: one step of size `step`, not eps.
+
+    So |delta| stays near 0.011 of the stated 0.05, both in [-1, 1] units.
+    """
     return projected_gradient(x, objective, eps=eps, step=step, steps=1, generators=generators, start=SMALL_START)
+
+
+fgsm.as_published = fgsm_as_published
 
 
 def bim(
@@ -96,11 +104,12 @@ def pgd(
     return projected_gradient(x, objective, eps=eps, step=step, steps=steps, generators=generators, start=eps)
 
 
+@declare(own_step=True)
 def uniform_noise(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:
     """x + U(-eps, eps): the control that shows what noise of the same size does. It asks the objective nothing."""
-    check_attack(x, eps, step, steps)
+    x = check_attack(x, eps, step, steps)
     return project(x + uniform_like(x, generators, eps), x, eps)
 
 
@@ -108,6 +117,3 @@ ATTACKS = {
     "fgsm": fgsm, "bim": bim, "mim": mim, "pgd": pgd,
     "apgd": apgd, "cw_l2": cw_l2, "lab_chroma": lab_chroma, "uniform_noise": uniform_noise,
 }  # fmt: skip
-AS_PUBLISHED = ATTACKS | {"fgsm": fgsm_as_published}
-COMPARE_LOSSES = (apgd, cw_l2)  # over steps, so their objective must stay the same: `jointly`, never `in_turn`
-OTHER_BALLS = (cw_l2, lab_chroma)  # their size is not measured by the largest change of a pixel

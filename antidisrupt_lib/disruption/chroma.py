@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.disruption.ball import SMALL_START, check_attack
-from antidisrupt_lib.disruption.objectives import Objective
+from antidisrupt_lib.disruption.declared import declare
+from antidisrupt_lib.disruption.objectives import Objective, losses
 from antidisrupt_lib.seeding import uniform_like
 
 WIDTH = 255.0
@@ -23,6 +24,7 @@ XYZ_FROM_RGB = torch.tensor([  # sRGB's primaries, white D65
 WHITE = torch.tensor([0.95047, 1.0, 1.08883])
 
 
+@declare(other_ball=True, own_step=True)
 def lab_chroma(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:
@@ -34,13 +36,14 @@ def lab_chroma(
     Args:
         eps, step: the largest change of a and b, and Adam's learning rate, both with 1 = 255 units of CIELab.
     """
-    check_attack(x, eps, step, steps)
+    x = check_attack(x, eps, step, steps)
     lab = rgb_to_lab(x)
     moved = uniform_like(x[:, 1:], generators, min(SMALL_START, eps)).requires_grad_()
     adam = torch.optim.Adam([moved], lr=step, maximize=True)
     for _ in range(steps):
         adam.zero_grad()
-        objective(_recoloured(lab, moved)).sum().backward(inputs=[moved])
+        with torch.enable_grad():
+            losses(objective, _recoloured(lab, moved)).sum().backward(inputs=[moved])
         adam.step()
         with torch.no_grad():
             moved.clamp_(-eps, eps)

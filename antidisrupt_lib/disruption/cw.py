@@ -17,7 +17,8 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.disruption.ball import SMALL_START, check_attack, per_image, project
-from antidisrupt_lib.disruption.objectives import Objective
+from antidisrupt_lib.disruption.declared import declare
+from antidisrupt_lib.disruption.objectives import Objective, losses, refuse_changing
 from antidisrupt_lib.seeding import uniform_like
 
 DISRUPTED = 0.05  # from this L2 on, in [-1, 1] units, the papers call an edit disrupted (protocol 4.1)
@@ -31,6 +32,7 @@ class Best(NamedTuple):
     objective: Tensor
 
 
+@declare(compares_losses=True, other_ball=True, own_step=True)
 def cw_l2(
     x: Tensor,
     objective: Objective,
@@ -60,7 +62,8 @@ def cw_l2(
         abort_early: end an image's search when its loss fell by less than 0.01 % in a tenth of the steps.
         start: radius of the uniform random start, which `away_from_output` needs; 0 is published.
     """
-    check_attack(x, eps, step, steps)
+    x = check_attack(x, eps, step, steps)
+    refuse_changing(objective, "C&W")
     low, high = project(x - eps, x, eps), project(x + eps, x, eps)
     centre, half = (high + low) / 2, (high - low) / 2
     x_start = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
@@ -74,7 +77,7 @@ def cw_l2(
 
         def evaluate(w: Tensor, c: Tensor = c) -> tuple[Tensor, ...]:
             x_adv = centre + half * w.tanh()
-            distance, value = (x_adv - x).square().flatten(1).sum(1), objective(x_adv)
+            distance, value = (x_adv - x).square().flatten(1).sum(1), losses(objective, x_adv)
             return distance + c * (threshold - value).clamp_min(0), x_adv, distance, value
 
         best, reached = _search(evaluate, w_start, best, threshold, step, steps, abort_early)

@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import translations
-from antidisrupt_lib.disruption.attacks import AS_PUBLISHED, ATTACKS, COMPARE_LOSSES, OTHER_BALLS
-from antidisrupt_lib.disruption.ball import nearest_in_ball
+from antidisrupt_lib.disruption.attacks import ATTACKS
+from antidisrupt_lib.disruption.ball import check_attack, nearest_in_ball
+from antidisrupt_lib.disruption.declared import Attack, check_eight_bits, declarations, published_form
 from antidisrupt_lib.disruption.objectives import (
     BLACK,
     GREY,
@@ -26,6 +27,8 @@ from antidisrupt_lib.disruption.objectives import (
 )
 from antidisrupt_lib.disruption.universal import fixed_perturbation, universal_perturbation
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
+from antidisrupt_lib.images import check_images
+from antidisrupt_lib.naming import base_name, display_name
 from antidisrupt_lib.seeding import generator, image_generators
 
 TARGETS = {"grey": GREY, "black": BLACK, "white": WHITE}
@@ -69,14 +72,25 @@ def make_objective(
     return in_turn(diagonally(table))
 
 
-def check_choices(objective: str, conditioning: str, attack: Callable | str = "pgd") -> None:
+def find_attack(attack: Attack | str, as_published: bool = False) -> Attack:
+    """The attack of this name, or the function that was given; in its published form, where it has one.
+
+    Raises:
+        ValueError: there is no such attack; the text names those that there are.
+    """
+    if not callable(attack) and not (isinstance(attack, str) and attack in ATTACKS):
+        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
+    found = attack if callable(attack) else ATTACKS[attack]
+    return published_form(found) if as_published else found
+
+
+def check_choices(objective: str, conditioning: str, attack: Attack | str = "pgd") -> None:
     """Refuse names that there are not.
 
     Raises:
         ValueError: with the names that there are.
     """
-    if isinstance(attack, str) and attack not in ATTACKS:
-        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
+    find_attack(attack)
     if objective not in OBJECTIVES:
         raise ValueError(f"There is no objective {objective!r}. Choose from: {', '.join(OBJECTIVES)}.")
     if conditioning not in CONDITIONINGS:
@@ -120,34 +134,41 @@ def attack_name(
 
 
 def disrupt(
-    x: Tensor, c: Tensor, forge: Forger, *, attack: Callable | str, objective: str = "away",
+    x: Tensor, c: Tensor, forge: Forger, *, attack: Attack | str, objective: str = "away",
     conditioning: str = "in_turn", transforms: Sequence[Transform] = (), expectation: bool = False,
     as_published: bool = False, eps: float, step: float, steps: int, generators: Sequence[Generator],
 ) -> Tensor:  # fmt: skip
     """Disrupt photos x with own labels c; see `make_objective` for what is asked.
 
     As published (protocol 1.5) the attack is conditioned on the photo's own labels and pulls towards grey, whatever
-    `objective` and `conditioning` say, and FGSM steps by `step`. APGD and C&W compare losses of different steps, so
-    for them whatever would come in turn is taken jointly. FGSM has one step: in turn, it meets the first translation.
+    `objective` and `conditioning` say, and FGSM steps by `step`. For attacks that declare that they compare losses
+    (APGD, C&W), whatever would come in turn is taken jointly. FGSM has one step, and in turn meets one translation, the
+    first.
 
-    The result is in 8-bit levels, the nearest that lie inside the eps ball. C&W and Lab chroma keep to no L-infinity
-    ball, and are rounded freely.
+    The result is in 8-bit levels, the nearest that lie inside the eps ball. Those of attacks that declare another ball
+    (C&W, Lab chroma) are rounded freely.
+
+    Raises:
+        ValueError: there are no such choices, sizes (`check_eight_bits`) or images, or the attack gives no images.
     """
     check_choices(objective, conditioning, attack)
-    run = attack if callable(attack) else (AS_PUBLISHED if as_published else ATTACKS)[attack]
+    run = find_attack(attack, as_published)
+    x, says = check_attack(x, eps, step, steps), declarations(run)
+    check_eight_bits(run, eps, step, steps)
     if as_published:
         objective, conditioning = "grey", "own"
-    if run in COMPARE_LOSSES:
+    if says.compares_losses:
         conditioning, expectation = ("jointly" if conditioning == "in_turn" else conditioning), True
     goal = make_objective(
         objective, forge, x, c, conditioning=conditioning, transforms=transforms, expectation=expectation
     )
     x_adv = run(x, goal, eps=eps, step=step, steps=steps, generators=generators)
-    return nearest_in_ball(x_adv, x, 1.0 if run in OTHER_BALLS else eps)
+    x_adv = check_images(x_adv, f"What {display_name(run)} makes of photos", like=x)
+    return nearest_in_ball(x_adv, x, 1.0 if says.other_ball else eps)
 
 
 def write_disrupted(
-    folder: Path | str, photos: FaceSet, forge: Forger, *, attack: Callable | str, objective: str = "away",
+    folder: Path | str, photos: FaceSet, forge: Forger, *, attack: Attack | str, objective: str = "away",
     conditioning: str = "in_turn", seen_through: SeenThrough = lambda generators: (), expectation: bool = False,
     as_published: bool = False, name: str = "", eps: float, step: float, steps: int, seed: int,
     device: torch.device | str = "cpu", batch_size: int = 32,
@@ -155,15 +176,20 @@ def write_disrupted(
     """Disrupt every photo and write the result as a FaceSet whose axes tell the attack.
 
     Args:
-        attack: a name of ATTACKS or a function of the shared signature.
+        attack: a name of ATTACKS or a function of the shared signature, however it was made.
         objective, conditioning, expectation: see `make_objective`.
         seen_through: makes a batch's transforms, given a generator per image for what is random in them.
         as_published: the original's form, see `disrupt`.
         name: what the axis calls the attack; "" for its own name (with "_as_published").
         eps, step: in [0, 1] units.
+
+    Raises:
+        ValueError: what `disrupt` refuses; nothing is left behind.
     """
+    check_choices(objective, conditioning, attack)
+    check_eight_bits(find_attack(attack, as_published), eps, step, steps)
     c = photos.labels(ATTRIBUTES)
-    own_name = attack if isinstance(attack, str) else attack.__name__
+    own_name, drawn_as = display_name(find_attack(attack)), base_name(find_attack(attack))
 
     def made() -> Iterator[np.ndarray]:
         for chosen, x in photos.batches(batch_size, own_name):
@@ -172,7 +198,7 @@ def write_disrupted(
                 x.to(device), c[chosen].to(device), forge, attack=attack, objective=objective,
                 conditioning=conditioning, transforms=seen_through(image_generators(seed, "seen through", ids)),
                 expectation=expectation, as_published=as_published, eps=eps, step=step, steps=steps,
-                generators=image_generators(seed, own_name, ids),
+                generators=image_generators(seed, drawn_as, ids),
             )  # fmt: skip
             yield to_uint8(x_adv)
 
@@ -184,8 +210,14 @@ def make_universal(
     photos: FaceSet, forge: Forger, *, objective: str = "away", conditioning: str = "in_turn",
     seen_through: SeenThrough = lambda generators: (), expectation: bool = False, eps: float, step: float, steps: int,
     seed: int, device: torch.device | str = "cpu", batch_size: int = 32,
-) -> Callable[..., Tensor]:  # fmt: skip
-    """The attack `universal`: one perturbation for all faces, made of `photos` in `steps` passes over them."""
+) -> Attack:  # fmt: skip
+    """The attack `universal`: one perturbation for all faces, made of `photos` in `steps` passes over them.
+
+    Raises:
+        ValueError: what `disrupt` refuses, or there are no photos.
+    """
+    check_choices(objective, conditioning)
+    check_eight_bits(universal_perturbation, eps, step, steps)
     c, batches, objectives = photos.labels(ATTRIBUTES).to(device), [], []
     for chosen, x in photos.batches(batch_size):
         batches.append(x.to(device))

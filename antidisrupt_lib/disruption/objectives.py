@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from antidisrupt_lib.deepfakes.stargan import Forger
+from antidisrupt_lib.naming import declared, display_name
 
 Objective = Callable[[Tensor], Tensor]
 Transform = Callable[[Tensor], Tensor]
@@ -43,7 +44,11 @@ def squared_distance(y: Tensor, target: Tensor | float) -> Tensor:
 
 def away_from_target(forge: Forger, target: Tensor | float, c: Tensor, transform: Transform = identity) -> Objective:
     """Push G(transform(x + delta), c) away from a target."""
-    return lambda x_adv: squared_distance(forge(transform(x_adv), c), target)
+
+    def away(x_adv: Tensor) -> Tensor:
+        return squared_distance(forge(transform(x_adv), c), target)
+
+    return away
 
 
 def away_from_output(forge: Forger, x: Tensor, c: Tensor, transform: Transform = identity) -> Objective:
@@ -59,15 +64,100 @@ def away_from_output(forge: Forger, x: Tensor, c: Tensor, transform: Transform =
 
 def towards_target(forge: Forger, target: Tensor | float, c: Tensor, transform: Transform = identity) -> Objective:
     """Pull G(transform(x + delta), c) towards a target image in [0, 1], or a constant such as GREY (as published)."""
-    return lambda x_adv: -squared_distance(forge(transform(x_adv), c), target)
+
+    def towards(x_adv: Tensor) -> Tensor:
+        return -squared_distance(forge(transform(x_adv), c), target)
+
+    return towards
 
 
 def in_turn(objectives: Sequence[Objective]) -> Objective:
     """Each call takes the next objective, and the first again after the last."""
+    if len(objectives) == 1:
+        return objectives[0]
     turns = cycle(objectives)
-    return lambda x_adv: next(turns)(x_adv)
+
+    def one_in_turn(x_adv: Tensor) -> Tensor:
+        return next(turns)(x_adv)
+
+    one_in_turn.changes = True
+    return one_in_turn
 
 
 def jointly(objectives: Sequence[Objective]) -> Objective:
     """Each call takes the mean of all objectives, at the cost of them all."""
-    return lambda x_adv: torch.stack([objective(x_adv) for objective in objectives]).mean(0)
+    if len(objectives) == 1:
+        return objectives[0]
+
+    def all_jointly(x_adv: Tensor) -> Tensor:
+        return torch.stack([objective(x_adv) for objective in objectives]).mean(0)
+
+    all_jointly.changes = any(map(changes, objectives))
+    return all_jointly
+
+
+def changes(objective: Objective) -> bool:
+    """Whether an objective is another at each call."""
+    return bool(declared(objective, "changes", False))
+
+
+# Asking an objective
+
+
+def losses(objective: Objective, x: Tensor) -> Tensor:
+    """The loss per image at x, with a gradient.
+
+    Raises:
+        ValueError: the objective gives anything but one finite number per image, or doesn't hang on x.
+    """
+    with torch.enable_grad():
+        found = objective(x)
+    if not isinstance(found, Tensor) or found.shape != x.shape[:1]:
+        given = f"{tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        raise ValueError(
+            f"The objective {display_name(objective)} gives {given} for {len(x)} images; it must give one loss per "
+            f"image, ({len(x)},), such as loss.flatten(1).mean(1)."
+        )
+    if not found.isfinite().all():
+        image = int((~found.isfinite()).nonzero()[0])
+        raise ValueError(f"The objective {display_name(objective)} is {float(found[image])} for image {image}.")
+    if not found.requires_grad:
+        raise ValueError(_constant(objective))
+    return found.to(x.dtype)
+
+
+def loss_and_gradient(objective: Objective, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss per image at x, and its gradient.
+
+    Raises:
+        ValueError: as `losses` says, or the gradient is not finite.
+    """
+    here = x.detach().requires_grad_()
+    loss = losses(objective, here)
+    (g,) = torch.autograd.grad(loss.sum(), here, allow_unused=True)
+    if g is None:
+        raise ValueError(_constant(objective))
+    if not g.isfinite().all():
+        image = int((~g.isfinite()).nonzero()[0, 0])
+        raise ValueError(f"The objective {display_name(objective)} has no finite gradient at image {image}.")
+    return loss.detach(), g
+
+
+def _constant(objective: Objective) -> str:
+    return (
+        f"The objective {display_name(objective)} doesn't hang on x, so that no attack can raise it. "
+        "Is there a detach(), numpy() or round() on the way?"
+    )
+
+
+def refuse_changing(objective: Objective, attack: str) -> None:
+    """Refuse an objective that takes its parts in turn, for an attack that compares losses of different steps.
+
+    Raises:
+        ValueError: with what to do.
+    """
+    if changes(objective):
+        raise ValueError(
+            f"{attack} compares losses of different steps, and this objective changes at each. Combine it `jointly`; "
+            "a function of yours that calls the attack says so: function.compares_losses = True."
+        )

@@ -4,7 +4,9 @@ This is what runs in other processes, so it stays light: no torch, unless the de
 """
 
 import os
+import pickle
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 
 from antidisrupt_lib.faces.face_detectors import Detect
 from antidisrupt_lib.faces.video_frames import UnusableVideo, read_frames
+from antidisrupt_lib.naming import display_name
 
 SEARCHED = 640  # faces are searched in frames reduced to this longer side
 
@@ -43,11 +46,21 @@ def read_faces(path: Path, count: int, cropping: Cropping) -> dict:
                 crops.append(crop_face(frame.pixels, box, cropping.size, cropping.margin, cropping.align))
                 found.append((frame.number, frame.time))
         if not found:
-            raise UnusableVideo("faceless", f"{cropping.detect.__name__} finds no face in {seen} frames")
+            raise UnusableVideo("faceless", f"{display_name(cropping.detect)} finds no face in {seen} frames")
     except UnusableVideo as error:
         return {"frame": [], "time": [], "reason": error.reason, "detail": str(error)}
     numbers, times = zip(*found, strict=True)
     return {"frame": numbers, "time": times, "reason": "", "detail": "", "crops": np.stack(crops)}
+
+
+def read_pickled(cropping: bytes, path: Path, count: int) -> dict:
+    """`read_faces` in another process, with a cropping that cloudpickle wrote: its `detect` may be any callable."""
+    return read_faces(path, count, _unpickled(cropping))
+
+
+@lru_cache(1)
+def _unpickled(cropping: bytes) -> Cropping:
+    return pickle.loads(cropping)  # once in each process
 
 
 def one_thread() -> None:
@@ -56,13 +69,27 @@ def one_thread() -> None:
 
 
 def find_face(frame: np.ndarray, detect: Detect) -> np.ndarray | None:
-    """The largest face of a frame as a box (4 or 8 numbers, in pixels of the frame); None, if there is none."""
+    """The largest face of a frame as a box (4 or 8 numbers, in pixels of the frame); None, if there is none.
+
+    Raises:
+        ValueError: what `detect` gives are no boxes.
+    """
     scale = min(1, SEARCHED / max(frame.shape))
     if scale < 1:
         size = round(frame.shape[1] * scale), round(frame.shape[0] * scale)
         frame = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
-    boxes = np.asarray(detect(frame), float) / scale
+    boxes = _boxes(detect, frame) / scale
     return max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), default=None)
+
+
+def _boxes(detect: Detect, frame: np.ndarray) -> np.ndarray:
+    found = np.asarray(detect(frame), float)
+    if found.size and (found.ndim != 2 or found.shape[1] not in (4, 8) or not np.isfinite(found).all()):
+        raise ValueError(
+            f"The face detector {display_name(detect)} gives {found.tolist()!r:.80} for a frame; it must give boxes, "
+            "n x 4 (left, top, right, bottom) or n x 8 with the eyes, in finite numbers, and 0 x 4 without a face."
+        )
+    return found
 
 
 def crop_face(frame: np.ndarray, box: np.ndarray, size: int, margin: float = 0.3, align: bool = False) -> np.ndarray:

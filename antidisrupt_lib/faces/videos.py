@@ -7,19 +7,24 @@ FaceSets.
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from uuid import uuid4
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
-from antidisrupt_lib.faces.video_crops import Cropping, one_thread, read_faces
+from antidisrupt_lib.faces.video_crops import Cropping, one_thread, read_faces, read_pickled
 from antidisrupt_lib.faces.video_lists import VideoListing
+from antidisrupt_lib.fingerprint import fingerprint
+from antidisrupt_lib.naming import display_name
 from antidisrupt_lib.seeding import key_to_seed
 from antidisrupt_lib.training import progress
 from antidisrupt_lib.weights import atomic_path
@@ -52,8 +57,10 @@ def read_videos(
     """Find and crop the faces of all videos whose `split` (a column of the listing) is in `frames`.
 
     Args:
-        cache: folder for what each video gives; another setting, or a changed file, is read anew.
-        cropping: its `detect` must be a function of a module, so that other processes find it.
+        cache: folder for what each video gives; another setting, another code of `detect`, or a changed file is read
+            anew. A `detect` that holds what can't be compared (an open model of a library in C) is warned of, and all
+            is read anew each time; one that makes its model in itself, as `face_detectors` do, can be compared.
+        cropping: its `detect` may be any callable; with several workers it is pickled by cloudpickle.
         frames: per split, how many frames to take of a video. Frames without a face are skipped.
         bad_share: up to this share of videos that give nothing is listed and left out; more is an error.
         workers: processes; one per CPU, if None. Scripts then need the usual `if __name__ == "__main__":`.
@@ -64,8 +71,9 @@ def read_videos(
     table = videos.table[videos.table["split"].isin(list(frames))].reset_index(drop=True)
     if not len(table):
         raise ValueError(f"{videos.folder} has no videos on the sides {', '.join(frames)}. Split the listing first.")
+    about = _settings(cropping)
     tasks = [
-        (videos.folder / video, _cache_file(Path(cache), videos.folder / video, frames[split], cropping), frames[split])
+        (videos.folder / video, _cache_file(Path(cache), videos.folder / video, frames[split], about), frames[split])
         for video, split in zip(table["video_id"], table["split"], strict=True)
     ]
     _read_missing([task for task in tasks if not task[1].is_file()], len(tasks), cropping, workers)
@@ -82,8 +90,20 @@ def write_crops(out: Path | str, crops: Crops) -> FaceSet:
     return write_faceset(out, _pixels(crops), crops.table, {"faces": crops.name}, size=crops.size)
 
 
-def _cache_file(cache: Path, path: Path, count: int, cropping: Cropping) -> Path:
-    about = [value if key != "detect" else value.__name__ for key, value in vars(cropping).items()]
+def _settings(cropping: Cropping) -> list:
+    """The settings that name a cache file: of the detector all that can be told; if not all, nothing is found again."""
+    found = fingerprint(cropping.detect)
+    if found.unread:
+        warnings.warn(
+            f"The face detector {display_name(cropping.detect)} holds a {found.unread[0]}, whose changes can't be "
+            "seen: all videos are read, also those read before. Make it inside the function to keep what was read.",
+            stacklevel=3,
+        )
+    rest = [value for key, value in vars(cropping).items() if key != "detect"]
+    return [found.digest, uuid4().hex if found.unread else "", *rest]
+
+
+def _cache_file(cache: Path, path: Path, count: int, about: list) -> Path:
     stat = path.stat() if path.is_file() else None
     key = key_to_seed(path, count, *about, stat and (stat.st_size, stat.st_mtime_ns))
     return cache / f"{path.stem}-{key:016x}.npz"
@@ -98,12 +118,12 @@ def _read_missing(tasks: list[tuple], total: int, cropping: Cropping, workers: i
 
 
 def _in_parallel(tasks: list[tuple], cropping: Cropping, workers: int | None) -> Iterator[dict]:
-    read = partial(read_faces, cropping=cropping)
     paths, counts = [path for path, _, _ in tasks], [count for _, _, count in tasks]
     workers = min(workers or os.cpu_count() or 1, len(tasks))
     if workers <= 1:
-        yield from map(read, paths, counts)
+        yield from map(partial(read_faces, cropping=cropping), paths, counts)
         return
+    read = partial(read_pickled, cloudpickle.dumps(cropping))
     # Spawned, not forked: the caller may hold torch's threads, and a fork would inherit their locks.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=one_thread) as pool:
         yield from pool.map(read, paths, counts)
@@ -120,7 +140,7 @@ def _crop_table(videos: pd.DataFrame, found: list[dict], cropping: Cropping) -> 
         for video, one in zip(videos.to_dict("records"), found, strict=True)
         for number, time in zip(one["frame"], one["time"], strict=True)
     ]
-    return pd.DataFrame(rows).assign(detector=cropping.detect.__name__)
+    return pd.DataFrame(rows).assign(detector=display_name(cropping.detect))
 
 
 def _check_share(failures: pd.DataFrame, total: int, bad_share: float, folder: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor
 
-from antidisrupt_lib.purification.purifiers import Diffusion, Purifier, to_unit
+from antidisrupt_lib.purification.purifiers import Diffusion, Purifier, is_differentiable, network_calls, to_unit
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Composed:
 
     @property
     def network_calls(self) -> int:
-        return sum(part.network_calls for part in self.parts)
+        return sum(network_calls(part) for part in self.parts)
 
     @property
     def differentiable(self) -> bool:
-        return all(part.differentiable for part in self.parts)
+        return all(map(is_differentiable, self.parts))
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         for part in self.parts:

@@ -14,12 +14,15 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.checkpoint import checkpoint
 
+from antidisrupt_lib.images import check_images
+from antidisrupt_lib.naming import declared, display_name
 from antidisrupt_lib.purification.schedule import T, add_noise, remove_noise, scheduler
 from antidisrupt_lib.seeding import randn_like
 
@@ -27,17 +30,48 @@ EpsilonNetwork = Callable[[Tensor, Tensor], Tensor]
 
 
 class Purifier(Protocol):
-    """What every purifier is.
+    """What every purifier is: a callable that says what it costs. Partials and functools.wraps hand on what it says.
 
     Attributes:
         network_calls: passes through a network per image.
-        differentiable: whether exact gradients flow through the call.
+
+    It may also say that it is `differentiable`, so that exact gradients flow through the call, or else have a
+    differentiable `surrogate(x) -> x` for the attacker; see `is_differentiable`.
     """
 
     network_calls: int
-    differentiable: bool
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor: ...
+
+
+def network_calls(purify: Purifier) -> int:
+    """Passes through a network per image, as the purifier says.
+
+    Raises:
+        ValueError: it doesn't say.
+    """
+    calls = declared(purify, "network_calls", None)
+    if isinstance(calls, bool) or not isinstance(calls, Integral) or calls < 0:
+        name = display_name(purify)
+        raise ValueError(
+            f"The purifier {name} must say how many passes through a network an image takes, not {calls!r}: "
+            "purify.network_calls = 0, if there is none."
+        )
+    return int(calls)
+
+
+def is_differentiable(purify: Purifier) -> bool:
+    """Whether exact gradients flow through the call: only if the purifier says so."""
+    return bool(declared(purify, "differentiable", False))
+
+
+def purified_by(purify: Purifier, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """What a purifier makes of photos x: images like them, without a gradient.
+
+    Raises:
+        ValueError: it gives anything else; the text names the purifier.
+    """
+    return check_images(purify(x, generators), f"What the purifier {display_name(purify)} gives", like=x)
 
 
 @dataclass(frozen=True)

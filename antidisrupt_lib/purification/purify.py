@@ -36,6 +36,7 @@ from antidisrupt_lib.purification.purifiers import (
     OneStep,
     Purifier,
     ReverseDiffusion,
+    purified_by,
 )
 from antidisrupt_lib.purification.unets import NETWORKS, make_network
 from antidisrupt_lib.seeding import image_generators
@@ -143,13 +144,17 @@ def write_purified(
     folder: Path | str, photos: FaceSet, purifier: Purifier, name: str, *, seed: int,
     device: torch.device | str = "cpu", batch_size: int = 32,
 ) -> tuple[FaceSet, float]:  # fmt: skip
-    """Purify every photo and write the result as a FaceSet; returns it with the seconds that one image took."""
+    """Purify every photo and write the result as a FaceSet; returns it with the seconds that one image took.
+
+    Raises:
+        ValueError: the purifier gives no images like the photos; nothing is left behind.
+    """
     seconds = []
 
     def made() -> Iterator[np.ndarray]:
         for chosen, x in photos.batches(batch_size, name):
             start = time.perf_counter()
-            y = to_uint8(purifier(x.to(device), image_generators(seed, name, photos.image_ids[chosen])))
+            y = to_uint8(purified_by(purifier, x.to(device), image_generators(seed, name, photos.image_ids[chosen])))
             seconds.append(time.perf_counter() - start)
             yield y
 
