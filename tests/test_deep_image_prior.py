@@ -87,10 +87,10 @@ def test_its_cost_is_stated_as_the_most_it_can_be():
 
 def test_as_published_the_average_over_all_outputs_is_read_at_the_last_iteration():
     prior = load_purifier("deep_image_prior_as_published_9", "")
-    x, average = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), None
-    for y in prior.outputs(x, image_generators(0, "dip", [0])):
+    x, average = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)), None
+    for y in prior.outputs(x, image_generators(0, "dip", [0, 1])):
         average = y if average is None else 0.99 * average + 0.01 * y
-    assert torch.equal(prior(x, image_generators(0, "dip", [0])), average) and prior.network_calls == 9
+    assert torch.equal(prior(x, image_generators(0, "dip", [0, 1])), average) and prior.network_calls == 9
     assert load_purifier("deep_image_prior_as_published", "").iterations == 6000
 
 

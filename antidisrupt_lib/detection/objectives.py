@@ -54,7 +54,7 @@ def check_finite(values: Tensor, detector: Callable, what: str) -> Tensor:
         image = int((~values.isfinite()).nonzero()[0])
         raise ValueError(
             f"The detector {display_name(detector)} gives image {image} of {len(values)} the {what} "
-            f"{float(values[image])}."
+            f"{values[image].item()}."
         )
     return values
 

@@ -86,6 +86,7 @@ def cw_l2(
     return project(best.x, x, eps)  # which rounding may leave by 1e-7
 
 
+@torch.enable_grad()
 def _search(
     evaluate: Callable[[Tensor], tuple[Tensor, ...]],
     w_start: Tensor,

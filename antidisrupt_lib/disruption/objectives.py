@@ -104,14 +104,14 @@ def changes(objective: Objective) -> bool:
 # Asking an objective
 
 
+@torch.enable_grad()
 def losses(objective: Objective, x: Tensor) -> Tensor:
     """The loss per image at x, with a gradient.
 
     Raises:
         ValueError: the objective gives anything but one finite number per image, or doesn't hang on x.
     """
-    with torch.enable_grad():
-        found = objective(x)
+    found = objective(x)
     if not isinstance(found, Tensor) or found.shape != x.shape[:1]:
         given = f"{tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
         raise ValueError(
@@ -120,12 +120,13 @@ def losses(objective: Objective, x: Tensor) -> Tensor:
         )
     if not found.isfinite().all():
         image = int((~found.isfinite()).nonzero()[0])
-        raise ValueError(f"The objective {display_name(objective)} is {float(found[image])} for image {image}.")
+        raise ValueError(f"The objective {display_name(objective)} is {found[image].item()} for image {image}.")
     if not found.requires_grad:
         raise ValueError(_constant(objective))
     return found.to(x.dtype)
 
 
+@torch.enable_grad()
 def loss_and_gradient(objective: Objective, x: Tensor) -> tuple[Tensor, Tensor]:
     """The loss per image at x, and its gradient.
 

@@ -5,7 +5,9 @@ disruption, and is stopped in between. No clean photo tells when: the outputs va
 when the face is drawn and the disruption is not yet (ES-WMV, Wang et al. 2021).
 
 A batch of N photos is one network of N groups: image i owns the i-th share of all channels, its weights and noise come
-from its own generator, and normalisation is per channel, so that it is purified as it would be alone.
+from its own generator, and normalisation is per channel, so that it is purified as it would be in any other batch. A
+network of one group would be an ordinary convolution, which sums in another order (oneDNN), and in a hundred iterations
+rounding errors grow to many levels: so a single photo is given to two groups.
 """
 
 from collections import deque
@@ -58,6 +60,8 @@ class DeepImagePrior:
         return self.iterations
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        if len(x) == 1:
+            return self(x.repeat(2, 1, 1, 1), [*generators, *(g.clone_state() for g in generators)])[:1]
         outputs = self.outputs(x.detach(), generators)
         if self.window is None:
             return deque(averaged(outputs, self.decay), maxlen=1).pop()[1]  # thousands of outputs, one kept
