@@ -10,6 +10,7 @@ import os
 import site
 import sys
 import sysconfig
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -37,6 +38,7 @@ INSTALLED = tuple(
 )
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 FIXED = (*PLAIN, tuple, frozenset, CodeType)  # Python may keep one for two that are equal, or not
+REPR = {"builtins.range", "builtins.slice", "types.GenericAlias", "types.UnionType", "torch.dtype", "torch.device"}
 DESCRIPTORS = (MemberDescriptorType, GetSetDescriptorType, MethodDescriptorType, WrapperDescriptorType)
 
 
@@ -135,14 +137,18 @@ class _Reader:
         if array := _array(value):
             yield from array
             return
+        kind = type(value)
+        if kind.__module__ == "numpy.dtypes" or f"{kind.__module__}.{kind.__qualname__}" in REPR:
+            yield repr(value).encode()
+            return
         if (known := _installed(getattr(value, "__module__", None))) and hasattr(value, "__name__"):
             yield f"{known} {value.__name__}".encode()  # such as NumPy's functions, which are objects
             return
-        slots = [name for kind in type(value).__mro__ for name in _slots(kind) if hasattr(value, name)]
+        slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
         if not hasattr(value, "__dict__") and not slots:
-            yield _Unread(type(value).__qualname__)
+            yield _Unread(kind.__qualname__)
             return
-        yield from self._all(type(value), getattr(value, "__dict__", {}), *(getattr(value, name) for name in slots))
+        yield from self._all(kind, getattr(value, "__dict__", {}), *(getattr(value, name) for name in slots))
 
 
 READERS: dict[type | tuple, Callable[[_Reader, object], Parts]] = {
@@ -159,6 +165,7 @@ READERS: dict[type | tuple, Callable[[_Reader, object], Parts]] = {
     Enum: lambda reader, member: reader._all(type(member).__qualname__, member.name),
     os.PathLike: lambda reader, path: reader._all(os.fspath(path)),
     DESCRIPTORS: lambda reader, own: reader._all(own.__qualname__),
+    type(namedtuple("One", "field").field): lambda reader, own: reader._all(*own.__reduce__()[1]),
     (tuple, list): lambda reader, values: reader._all(*values),
     (set, frozenset): _Reader._set,
     (dict, MappingProxyType): _Reader._mapping,

@@ -21,7 +21,7 @@ ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "training": {"seeding", "weights"},
     "fingerprint": set(),
     "naming": {"fingerprint"},
-    "images": set(),
+    "images": {"naming"},
 }
 TENSORS = {"torch", "torchvision", "timm", "diffusers", "torchmetrics", "safetensors"}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -104,7 +104,7 @@ def test_an_attack_that_cannot_move_is_refused(bad):
 
 
 def test_images_outside_0_and_1_are_refused():
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; these reach from -1 to 1"):
+    with pytest.raises(ValueError, match=r"in \[0, 1\]; these reach from -1 to 1"):
         pgd(2 * photos().round() - 1, curved, **PAPER, generators=keys(4))
 
 

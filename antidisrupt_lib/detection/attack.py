@@ -111,7 +111,7 @@ def attack_detector(
         return round_greedily(x_adv, objective, cw.confidence)
     run, step = find_attack(attack.kind), 2.5 * attack.eps / steps
     x_adv = run(x, objective, eps=attack.eps, step=step, steps=steps, generators=generators)
-    x_adv = check_images(x_adv, f"What {display_name(run)} makes of fakes", like=x)
+    x_adv = check_images(x_adv, "What {} makes of fakes", by=run, like=x)
     return nearest_in_ball(x_adv, x, 1.0 if declarations(run).other_ball else attack.eps)
 
 

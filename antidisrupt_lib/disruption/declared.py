@@ -74,10 +74,11 @@ def check_eight_bits(attack: Attack, eps: float, step: float, steps: int) -> Non
         )
     if says.own_step:
         return
-    units = f"If {display_name(attack)} measures its step otherwise, say so: attack.own_step = True."
     if step > 2 * eps:
-        raise ValueError(f"step {step:g} is more than the ball of eps {eps:g} is wide. Give at most 2 eps. {units}")
-    if steps * step * 255 < 0.5:
-        raise ValueError(
-            f"{steps} steps of {step:g} move no value by half an 8-bit level, 0.00196: rounding loses them. {units}"
-        )
+        wrong = f"step {step:g} is more than the ball of eps {eps:g} is wide. Give at most 2 eps."
+    elif steps * step * 255 < 0.5:
+        wrong = f"{steps} steps of {step:g} move no value by half an 8-bit level, 0.00196: rounding loses them."
+    else:
+        return
+    name = display_name(attack)
+    raise ValueError(f"{wrong} If {name} measures its step otherwise, say so: attack.own_step = True.")

@@ -163,7 +163,7 @@ def disrupt(
         objective, forge, x, c, conditioning=conditioning, transforms=transforms, expectation=expectation
     )
     x_adv = run(x, goal, eps=eps, step=step, steps=steps, generators=generators)
-    x_adv = check_images(x_adv, f"What {display_name(run)} makes of photos", like=x)
+    x_adv = check_images(x_adv, "What {} makes of photos", by=run, like=x)
     return nearest_in_ball(x_adv, x, 1.0 if says.other_ball else eps)
 
 

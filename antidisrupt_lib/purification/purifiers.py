@@ -71,7 +71,7 @@ def purified_by(purify: Purifier, x: Tensor, generators: Sequence[Generator]) ->
     Raises:
         ValueError: it gives anything else; the text names the purifier.
     """
-    return check_images(purify(x, generators), f"What the purifier {display_name(purify)} gives", like=x)
+    return check_images(purify(x, generators), "What the purifier {} gives", by=purify, like=x)
 
 
 @dataclass(frozen=True)
