@@ -101,7 +101,7 @@ def test_an_eps_of_one_8_bit_level_moves_by_one_level(eps):
 @pytest.mark.kind("attack edges", "refused")
 @pytest.mark.parametrize(
     ("how", "text"),
-    [({"step": 0.5}, r"step 0.5 is more than the ball of eps 0.03 is wide"), ({"step": 0.061}, "at most 2 eps"),
+    [({"step": 0.5}, r"step 0.5 leaves the ball of eps 0.03 at once"), ({"step": 0.076}, "at most 2.5 eps = 0.075"),
      ({"step": 1e-6}, "3 steps of 1e-06 move no value by half an 8-bit level"), ({"step": 0.0019, "steps": 1}, "half")],
 )  # fmt: skip
 def test_a_step_that_leaves_the_ball_or_is_lost_in_rounding(how, text):
@@ -113,8 +113,9 @@ def test_a_step_that_leaves_the_ball_or_is_lost_in_rounding(how, text):
 @pytest.mark.kind("attack edges", "read")
 @pytest.mark.parametrize(
     ("attack", "how"),
-    [("pgd", {"step": 0.06}), ("pgd", {"step": 0.002, "steps": 1}), ("fgsm", {"step": 1}), ("apgd", {"step": 1e-6}),
-     ("uniform_noise", {"step": 1e-6}), ("lab_chroma", {"eps": 0.002, "step": 4.3e-5}), ("cw_l2", {"eps": 0.001})],
+    [("pgd", {"step": 0.075, "steps": 1}), ("pgd", {"step": 0.002, "steps": 1}), ("fgsm", {"step": 1}),
+     ("apgd", {"step": 1e-6}), ("uniform_noise", {"step": 1e-6}),
+     ("lab_chroma", {"eps": 0.002, "step": 4.3e-5}), ("cw_l2", {"eps": 0.001})],
 )  # fmt: skip
 def test_sizes_at_the_limit_and_those_of_attacks_with_a_step_or_ball_of_their_own(attack, how):
     found = disrupt(photos(), C.repeat(2, 1), darker, attack=attack, **HOW | how, generators=keys())

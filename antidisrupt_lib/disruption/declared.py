@@ -17,6 +17,7 @@ from torch import Tensor
 from antidisrupt_lib.disruption.ball import check_sizes, whole_levels
 from antidisrupt_lib.naming import declared, display_name
 
+LONGEST = 2.5  # step by eps: in one step, Madry et al.'s 2.5 eps / steps
 Attack = Callable[..., Tensor]  # (x, objective, *, eps, step, steps, generators) -> x_adv
 
 
@@ -74,8 +75,8 @@ def check_eight_bits(attack: Attack, eps: float, step: float, steps: int) -> Non
         )
     if says.own_step:
         return
-    if step > 2 * eps:
-        wrong = f"step {step:g} is more than the ball of eps {eps:g} is wide. Give at most 2 eps."
+    if step > LONGEST * eps * (1 + 1e-6):
+        wrong = f"step {step:g} leaves the ball of eps {eps:g} at once. Give at most {LONGEST} eps = {LONGEST * eps:g}."
     elif steps * step * 255 < 0.5:
         wrong = f"{steps} steps of {step:g} move no value by half an 8-bit level, 0.00196: rounding loses them."
     else:
