@@ -6,6 +6,7 @@ What is installed (pip's packages, the standard library) counts by name and vers
 and its docstrings count for nothing. It needs no torch.
 """
 
+import dis
 import os
 import site
 import sys
@@ -17,6 +18,7 @@ from enum import Enum
 from functools import cache, partial
 from hashlib import blake2b
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import (
     BuiltinFunctionType,
@@ -28,6 +30,7 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
     WrapperDescriptorType,
 )
 
@@ -37,6 +40,7 @@ INSTALLED = tuple(
     | {site.getusersitepackages()}
 )
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+CONTENTS = (*PLAIN, tuple, list, set, frozenset, dict)  # a class of one's own may add to them
 FIXED = (*PLAIN, tuple, frozenset, CodeType)  # Python may keep one for two that are equal, or not
 REPR = {"builtins.range", "builtins.slice", "types.GenericAlias", "types.UnionType", "torch.dtype", "torch.device"}
 DESCRIPTORS = (MemberDescriptorType, GetSetDescriptorType, MethodDescriptorType, WrapperDescriptorType)
@@ -80,13 +84,15 @@ class _Reader:
 
     def parts(self, value: object) -> Parts:
         yield type(value).__qualname__.encode()
-        if isinstance(value, PLAIN) and not isinstance(value, Enum):
+        if type(value) in PLAIN:
             yield value if isinstance(value, bytes) else repr(value).encode()
         elif id(value) in self.met:
             yield f"again {self.met[id(value)][0]}".encode()
         else:
             if not isinstance(value, FIXED):
                 self.met[id(value)] = len(self.met), value
+            if isinstance(value, CONTENTS) and type(value).__module__ != "builtins":
+                yield from self._all(type(value), getattr(value, "__dict__", {}))
             read = next((read for kinds, read in READERS.items() if isinstance(value, kinds)), _Reader._object)
             yield from read(self, value)
 
@@ -95,16 +101,19 @@ class _Reader:
             yield from self.parts(value)
 
     def _function(self, function: FunctionType) -> Parts:
-        if function.__code__.co_filename.startswith(INSTALLED):
-            yield f"{_installed(function.__module__)} {function.__qualname__}".encode()
-            return
-        yield from self._code(function.__code__, function.__doc__)
+        code, known = function.__code__, function.__globals__
         yield from self._all(function.__defaults__, function.__kwdefaults__, vars(function))
-        for cell in function.__closure__ or ():
+        for cell in function.__closure__ or ():  # a decorator of a package may hold anybody's function
             yield from self.parts(_content(cell))
-        for name in sorted(_names(function.__code__)):
-            if name in function.__globals__:
-                yield from self._all(name, function.__globals__[name])
+        if code.co_filename.startswith(INSTALLED):
+            yield f"{_installed(known.get('__name__'))} {code.co_qualname}".encode()
+            return
+        yield from self._code(code, function.__doc__)
+        for name in sorted(_names(code)):
+            if name in known:
+                yield from self._all(name, known[name])
+        for name in sorted(_imports(code)):
+            yield from self._named_module(name)
 
     def _code(self, code: CodeType, doc: str | None = None) -> Parts:
         yield from (code.co_code, repr((code.co_names, code.co_varnames, code.co_flags)).encode())
@@ -120,8 +129,16 @@ class _Reader:
             )
 
     def _module(self, module: ModuleType) -> Parts:
-        known, file = _installed(module.__name__), getattr(module, "__file__", None)
-        yield known.encode() if known or not file else Path(file).read_bytes()
+        yield from self._named_module(module.__name__)
+        if not _installed(module.__name__):
+            used = (FunctionType, ModuleType, type)
+            yield from self._all(*(value for _, value in sorted(vars(module).items()) if isinstance(value, used)))
+
+    def _named_module(self, name: str) -> Parts:
+        """An installed module's version, or the source of somebody's own."""
+        file = _file(name)
+        own = not _installed(name) and file and Path(file).is_file()
+        yield Path(file).read_bytes() if own else f"{name} {_installed(name)}".encode()
 
     def _set(self, values: frozenset | set) -> Parts:
         if not all(isinstance(value, PLAIN) for value in values):
@@ -145,7 +162,7 @@ class _Reader:
             yield f"{known} {value.__name__}".encode()  # such as NumPy's functions, which are objects
             return
         slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
-        if not hasattr(value, "__dict__") and not slots:
+        if any(map(_in_c, kind.__mro__[:-1])) or not hasattr(value, "__dict__") and not slots:
             yield _Unread(kind.__qualname__)
             return
         yield from self._all(kind, getattr(value, "__dict__", {}), *(getattr(value, name) for name in slots))
@@ -158,33 +175,67 @@ READERS: dict[type | tuple, Callable[[_Reader, object], Parts]] = {
     ModuleType: _Reader._module,
     MethodType: lambda reader, method: reader._all(method.__func__, method.__self__),
     BuiltinFunctionType: lambda reader, function: reader._all(function.__qualname__, function.__self__),
-    partial: lambda reader, whole: reader._all(whole.func, whole.args, whole.keywords),
+    partial: lambda reader, whole: reader._all(whole.func, whole.args, whole.keywords, vars(whole)),
     type(cache(len)): lambda reader, cached: reader._all(cached.__wrapped__),
     property: lambda reader, own: reader._all(own.fget, own.fset),
     (staticmethod, classmethod): lambda reader, method: reader._all(method.__func__),
-    Enum: lambda reader, member: reader._all(type(member).__qualname__, member.name),
+    Enum: lambda reader, member: reader._all(type(member).__qualname__, member.name, member.value),
     os.PathLike: lambda reader, path: reader._all(os.fspath(path)),
     DESCRIPTORS: lambda reader, own: reader._all(own.__qualname__),
     type(namedtuple("One", "field").field): lambda reader, own: reader._all(*own.__reduce__()[1]),
+    PLAIN: lambda reader, value: reader._all(repr(value)),
     (tuple, list): lambda reader, values: reader._all(*values),
     (set, frozenset): _Reader._set,
     (dict, MappingProxyType): _Reader._mapping,
+    SimpleNamespace: lambda reader, value: reader._all(vars(value)),
 }
 
 
 @cache
 def _installed(module: str | None) -> str:
     """Name and version of a module that was installed or is part of Python; "" for anybody's own code."""
-    top = (module or "").partition(".")[0]
+    top, file = (module or "").partition(".")[0], _file(module or "")
     if top in sys.builtin_module_names:
         return f"{module} {sys.version}"
-    file = getattr(sys.modules.get(module or ""), "__file__", None)
     if module == "__main__" or not file or not file.startswith(INSTALLED):
         return ""
+    packages = _packages().get(top)
+    return f"{module} {metadata.version(packages[0]) if packages else sys.version}"
+
+
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    """What pip calls the packages behind the names that are imported."""
+    return metadata.packages_distributions()
+
+
+def _file(module: str) -> str | None:
+    """Where a module's source lies, loaded or not."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__file__", None)
     try:
-        return f"{module} {metadata.version(top)}"
-    except metadata.PackageNotFoundError:
-        return f"{module} {getattr(sys.modules.get(top), '__version__', sys.version)}"
+        spec = find_spec(module) if module else None
+    except ImportError:
+        return None
+    return spec.origin if spec else None
+
+
+def _imports(code: CodeType) -> set[str]:
+    """The modules that a code imports when it runs, also in the functions inside it."""
+    own = {step.argval for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"}
+    return own.union(*(_imports(constant) for constant in code.co_consts if isinstance(constant, CodeType)))
+
+
+@cache
+def _in_c(kind: type) -> bool:
+    """Whether a class was written in C, so that its objects may hold what nobody sees."""
+    methods = (MethodDescriptorType, WrapperDescriptorType, GetSetDescriptorType)
+    return any(
+        isinstance(value, methods)
+        and name not in ("__dict__", "__weakref__")
+        or type(value).__name__ == "instancemethod"
+        for name, value in vars(kind).items()
+    )
 
 
 def _counts(name: str, value: object) -> bool:

@@ -1,9 +1,13 @@
 """README: your own attack, purifier or detector may be any callable, however it was made."""
 
+import contextlib
 import copy
 import functools
+import importlib
 import math
+import os
 import pickle
+import sys
 import threading
 import warnings
 from functools import partial
@@ -221,6 +225,49 @@ def test_comments_docstrings_places_and_what_is_not_used_leave_a_fingerprint_as_
     assert fingerprint(written(plain)) == fingerprint(
         written(BEFORE.replace(old, new) if "Exp" in new else plain.replace(old, new))
     )
+
+
+@pytest.mark.kind(OWN, "made anew")
+@pytest.mark.parametrize("decorator", [torch.no_grad(), functools.cache, contextlib.contextmanager, wrapped], ids=repr)
+def test_a_decorator_of_a_package_does_not_hide_a_change(decorator):
+    before, after = (decorator(written(f"def detect(frame): return frame + {i}")) for i in (1, 2))
+    assert fingerprint(before) != fingerprint(after) and not fingerprint(before).unread
+
+
+@pytest.mark.kind(OWN, "made anew")
+@pytest.mark.parametrize(
+    "how", ["import own_finder_{}", "from own_finder_{} import find", "def detect(f): import own_finder_{}"]
+)
+def test_a_change_of_ones_own_module_is_seen_however_it_is_imported(how, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    digests = []
+    for i, body in enumerate(("frame + 1", "frame + 2", "frame + 1")):
+        file = tmp_path / f"own_finder_{len(how)}.py"
+        file.write_text(f"def helper(frame): return {body}\ndef find(frame): return helper(frame)\n")
+        importlib.invalidate_caches()
+        sys.modules.pop(file.stem, None)
+        os.utime(file, (i, i))  # or Python takes what it compiled before
+        call = "" if "def" in how else f"\ndef detect(f): return {'find' if 'from' in how else file.stem + '.find'}(f)"
+        digests.append(fingerprint(written(how.format(len(how)) + call)).digest)
+    assert digests[0] == digests[2] != digests[1]
+
+
+@pytest.mark.kind(OWN, "told apart")
+def test_values_of_ones_own_classes_are_told_apart_by_their_class_and_content():
+    source = "class Mine({}):\n    def more(self): return {}\ndetect = Mine({})"
+    kinds = [("dict", "a=1"), ("str", "'a'"), ("list", "[1]"), ("list", "[2]")]
+    made = [written(source.format(base, more, value)) for base, value in kinds for more in (1, 2)]
+    assert len({fingerprint(value).digest for value in made}) == len(made)
+    colours = [written(f"import enum\nclass C(enum.Enum):\n    RED = {i}\ndetect = C.RED") for i in (1, 2)]
+    assert fingerprint(colours[0]) != fingerprint(colours[1])
+
+
+@pytest.mark.kind(OWN, "warned of")
+def test_a_class_that_adds_to_one_written_in_c_cannot_be_read():
+    class Lock(type(threading.local())):
+        """It has a dictionary, and more that nobody sees."""
+
+    assert fingerprint(Lock()).unread[0].endswith("Lock")
 
 
 VALUES = st.recursive(
