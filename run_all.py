@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
     args = parse(argv)
     try:
-        study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, assignments=assignments(args))
+        changes = {"assignments": assignments(args), "overrides": args.overrides}
+        study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, **changes)
         chosen = choose_stages(study, args.only, args.until)
         forced = forced_stages(study, args.force, chosen)
         steps = plan(study, chosen, forced)
@@ -76,6 +77,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--until", metavar="STAGE", help="run this stage and all that it needs")
     add("--force", nargs="*", metavar="STAGE", help="run these stages (or all) although their results stand")
     add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
+    add("--with", dest="overrides", type=Path, metavar="FILE", help="values for all stages of a notebook, by its name")
     add("--list", action="store_true", help="say what would run and why, or what is refused; run nothing")
     add("--jobs", type=int, help="nodes at once (default: cores / threads, 1 with a GPU)")
     add("--outputs", type=Path, default=HERE / "outputs", metavar="DIR", help="where results go (default: outputs)")
@@ -108,6 +110,7 @@ def command(args: argparse.Namespace) -> str:
     """The command line that makes all of this study's results again."""
     changes = [word for change in args.set for word in ("--set", change)]
     faces = ["--faces", str(args.faces)] if args.faces else []
+    faces += ["--with", os.path.relpath(args.overrides, HERE)] if args.overrides else []
     return shlex.join(["python", "run_all.py", os.path.relpath(args.params, HERE), *faces, *changes])
 
 

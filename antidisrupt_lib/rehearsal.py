@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from antidisrupt_lib.weights import atomic_path
+from antidisrupt_lib.weights import atomic_path, first_sentence
 
 PROMISE = "promise.json"
 
@@ -77,8 +77,7 @@ def try_network(
             result = network(*map(torch.empty, shapes)) if shapes else None
     except Exception as error:  # constructors and layers refuse in many ways
         image = f" or take an image of {shapes[0][-1]} px" if shapes else ""
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"{what} can't be built{image}: {reason}.") from error
+        raise ValueError(f"{what} can't be built{image}: {first_sentence(error)}.") from error
     if gives and result.shape != gives:
         raise ValueError(f"{what} makes {tuple(result.shape)} of an input of {shapes[0]}, and not {gives}.")
     return network

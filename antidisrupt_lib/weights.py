@@ -183,6 +183,11 @@ def _is_table(content: object) -> bool:
     )
 
 
+def first_sentence(error: Exception) -> str:
+    """What another library's error says, shortened for a sentence of ours; its type, if it says nothing."""
+    return " ".join((str(error) or type(error).__name__).split()).partition(". ")[0].rstrip(".")
+
+
 # From tensors to networks
 
 
@@ -200,7 +205,8 @@ def load_network(path: Path | str, kinds: Mapping[str, Callable[..., nn.Module]]
     state, card = read_weights(path)
     kind = card.get("network", next(iter(kinds)) if len(kinds) == 1 else None)
     if not isinstance(kind, str) or kind not in kinds:
-        raise ValueError(f"{path} holds weights of another kind ({kind or 'unknown'}), not {what}: give another file.")
+        shown = " ".join(str(kind or "unknown").split())[:40]
+        raise ValueError(f"{path} holds weights of another kind ({shown}), not {what}: give another file.")
     return rebuild(kinds[kind], card.get("architecture", {}), state, path), card
 
 
@@ -217,9 +223,10 @@ def rebuild(
         with torch.device("meta"):
             outline = make(**architecture)
     except Exception as error:  # constructors refuse in many ways
-        reason = str(error).splitlines()[0].rstrip(".")
         shown = str(architecture) if len(str(architecture)) <= 80 else f"{str(architecture)[:77]}..."
-        raise ValueError(f"{origin} can't be rebuilt from its architecture {shown}: {reason}.") from error
+        raise ValueError(
+            f"{origin} can't be rebuilt from its architecture {shown}: {first_sentence(error)}."
+        ) from error
     _require_fit(outline, state, origin)
     network = make(**architecture)
     network.load_state_dict(state)

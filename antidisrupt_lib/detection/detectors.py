@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.rehearsal import try_network
-from antidisrupt_lib.weights import load_network
+from antidisrupt_lib.weights import first_sentence, load_network
 
 Detect = Callable[[Tensor], Tensor]
 
@@ -71,9 +71,8 @@ def _create(name: str, pretrained: bool) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=True, num_classes=1)
     except Exception as error:  # of the hub, of HTTP, of sockets: they change with the libraries' versions
-        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ConnectionError(
-            f"timm's pretrained weights of {name} can't be had ({type(error).__name__}: {reason}): offline, run "
+            f"timm's pretrained weights of {name} can't be had ({type(error).__name__}: {first_sentence(error)}): offline, run "
             f"timm.create_model({name!r}, pretrained=True) on a machine with a network and copy its "
             "~/.cache/huggingface here, or set pretrained to false."
         ) from error

@@ -60,5 +60,5 @@ def load_autoencoders(path: Path | str, size: int | None = None) -> nn.ModuleDic
     networks, card = load_network(path, {"autoencoders": lambda: make_autoencoders(0)}, "autoencoders")
     require_size(card, size, path)
     if size is not None:
-        require_multiple(size, 2, "The pooled autoencoder")
+        require_multiple(size, 2, f"The pooled autoencoder in {path}")
     return networks.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 
 from antidisrupt_lib.purification.schedule import T
+from antidisrupt_lib.weights import first_sentence
 
 
 class Conv3(nn.Module):
@@ -119,5 +120,6 @@ def make_network(name: str, architecture: dict) -> nn.Module:
     try:
         return NETWORKS[name](**architecture)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"The network {name!r} can't be built from {architecture}: {reason}.") from error
+        raise ValueError(
+            f"The network {name!r} can't be built from {architecture}: {first_sentence(error)}."
+        ) from error

@@ -9,7 +9,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,12 +18,19 @@ from tempfile import TemporaryDirectory
 from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.params import code_cells
 
+Cell = tuple[str, str, dict]  # node, code, values
 
-def refusals(study: Study, asked: Collection[str]) -> dict[str, str]:
-    """{node: why} of the `asked` nodes whose check cells refuse their parameters; all run in one process.
+
+def refusals(
+    study: Study, asked: Collection[str], *, rehearse: Callable[[list[Cell], Path], dict[str, str]] | None = None
+) -> dict[str, str]:
+    """{node: why} of the `asked` nodes whose check cells refuse their parameters.
+
+    Args:
+        rehearse: runs the cells in order and gives the errors' texts by node; in a process of its own, if not given.
 
     Raises:
-        ValueError: the process itself came to an end.
+        ValueError: the process came to an end.
     """
     if not asked:
         return {}
@@ -35,8 +42,9 @@ def refusals(study: Study, asked: Collection[str]) -> dict[str, str]:
             code, names = read(node.notebook.path)
             values = node.parameters | stage.paths(node) | {"out": str(stage.result(node.id))}
             if code:
-                tasks.append([node.id, code, {name: value for name, value in values.items() if name in names}])
-        return {node: why for node, why in _rehearse(tasks, study.notebooks, folder).items() if node in asked}
+                tasks.append((node.id, code, {name: value for name, value in values.items() if name in names}))
+        refused = (rehearse or _in_a_process)(tasks, study.notebooks) if tasks else {}
+        return {node: why for node, why in refused.items() if node in asked}
 
 
 def shown(refused: dict[str, str]) -> str:
@@ -45,16 +53,14 @@ def shown(refused: dict[str, str]) -> str:
     return "\n".join(f"{node}: {why}" for node, why in refused.items() if first[why] == node)
 
 
-def _rehearse(tasks: list[list], notebooks: Path, folder: str) -> dict[str, str]:
-    if not tasks:
-        return {}
-    verdicts = Path(folder, "verdicts.json")
-    command = [sys.executable, "-m", "antidisrupt_lib.study.checks", str(verdicts)]
-    done = subprocess.run(command, input=json.dumps(tasks), capture_output=True, text=True, cwd=notebooks)
+def _in_a_process(cells: list[Cell], notebooks: Path) -> dict[str, str]:
+    """`run_cells` in a process of its own, which alone imports what the cells do, in the notebooks' folder."""
+    command = [sys.executable, "-m", "antidisrupt_lib.study.checks"]
+    done = subprocess.run(command, input=json.dumps(cells), capture_output=True, text=True, cwd=notebooks)
     if done.returncode:
         last_words = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise ValueError(f"The checks ended with exit status {done.returncode}. {last_words}")
-    return json.loads(verdicts.read_text())
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _read_checks(path: Path) -> tuple[str, set[str]]:
@@ -64,16 +70,16 @@ def _read_checks(path: Path) -> tuple[str, set[str]]:
     return code, {name.id for name in ast.walk(ast.parse(code)) if isinstance(name, ast.Name)}
 
 
-def _main(verdicts: Path) -> None:
-    """Run the cells that come in, and write the texts of their errors."""
+def run_cells(cells: list[Cell]) -> dict[str, str]:
+    """Run cells in order; returns the texts of their errors by node."""
     errors = {}
-    for node, code, values in json.load(sys.stdin):
+    for node, code, values in cells:
         try:
             exec(code, dict(values))
         except Exception as error:  # whatever the cell raises is its verdict
             errors[node] = str(error)
-    verdicts.write_text(json.dumps(errors))
+    return errors
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    print("\n" + json.dumps(run_cells(json.load(sys.stdin))))
