@@ -223,10 +223,9 @@ def rebuild(
         with torch.device("meta"):
             outline = make(**architecture)
     except Exception as error:  # constructors refuse in many ways
-        shown = str(architecture) if len(str(architecture)) <= 80 else f"{str(architecture)[:77]}..."
-        raise ValueError(
-            f"{origin} can't be rebuilt from its architecture {shown}: {first_sentence(error)}."
-        ) from error
+        shown, why = str(architecture), first_sentence(error)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        raise ValueError(f"{origin} can't be rebuilt from its architecture {shown}: {why}.") from error
     _require_fit(outline, state, origin)
     network = make(**architecture)
     network.load_state_dict(state)

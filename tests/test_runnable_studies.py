@@ -120,7 +120,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
     ("quick", "05_diffpure.purifier=diffpure_301", "05_diffpure", "starts at step 301, but its denoiser knows .* 300"),
     ("quick", "05_diffpure.purifier=jpeg+ddim_500x3", "05_diffpure", "starts at step 500"),
     ("quick", "05_diffpure.purifier=average_blur_4", "05_diffpure", "4"),
-    ("study_quick", "10_adaptive.grid={purifier: [one_step_400]}", "10_adaptive", "starts at step 400"),
+    ("smoke", "03_train_defense.max_t=50; 10_adaptive.purifier=one_step_60", "10_adaptive", "starts at step 60"),
     ("quick", "07_clean.detector=resnet19", "07_clean", "no network called 'resnet19'"),
     ("quick", "07_clean.detector=vit_tiny_patch16_224", "07_clean", "can't be built or take an image of 64 px"),
     ("quick", "07_clean.detector=maxvit_tiny_rw_224", "07_clean", "can't be built or take an image of 64 px"),
@@ -140,7 +140,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
 @kind
 @pytest.mark.parametrize("name, change, stage, words", REFUSED, ids=[f"{c[0]}-{c[1]}-{c[2][:2]}" for c in REFUSED])
 def test_a_study_that_cannot_run_says_where_and_why(name, change, stage, words, tmp_path):
-    refused = rehearse(read(name, tmp_path, [change]))
+    refused = rehearse(read(name, tmp_path, change.split("; ")))
     found = {why for node, why in refused.items() if node.partition("[")[0] == stage}
     assert len(found) == 1, refused
     with pytest.raises(ValueError, match=words):
@@ -165,13 +165,12 @@ def command(*words):
 
 @kind
 def test_list_shows_what_is_refused_and_fails(tmp_path):
-    words = [ROOT / "params/detectors_paper.yaml", "--outputs", tmp_path, "--set", "01_split.size=300"]
-    listed = command(*words, "--list")
+    words = ["--outputs", tmp_path, "--set", "01_split.size=300", "--list"]
+    listed = command(ROOT / "params/detectors_paper.yaml", *words)
     refused = [line for line in listed.stdout.splitlines() if line.startswith("refuse")]
     assert listed.returncode == 2 and [line.split()[1] for line in refused] == ["02_train_deepfake", "03_train_defense"]
     assert all("not 300" in line for line in refused) and listed.stdout.count("\nwait") > 40
-    run = command(*words)
-    assert run.returncode == 2 and len(run.stderr.splitlines()) == 2 and not any(tmp_path.iterdir())
+    assert not any(tmp_path.iterdir())
 
 
 @kind
@@ -198,7 +197,7 @@ def test_pretrained_weights_that_cannot_be_had_are_named_in_one_sentence(name, t
 
 
 @pytest.mark.kind("studies that can't run", "left to the user")
-@pytest.mark.parametrize("value", ["0", "1", None])
+@pytest.mark.parametrize("value", ["0", None])
 def test_the_users_own_word_on_downloads_reaches_the_kernels(tmp_path, value, monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE")
     if value:
@@ -206,9 +205,8 @@ def test_the_users_own_word_on_downloads_reaches_the_kernels(tmp_path, value, mo
     cell = "import os\nassert os.environ.get('HF_HUB_OFFLINE') == " + repr(value)
     write_notebook(tmp_path / "notebooks/01_split.ipynb", SPLIT, cell)
     (tmp_path / "s.yaml").write_text("study: s\nstages: {01_split: {}}")
-    assert (
-        command(tmp_path / "s.yaml", "--outputs", tmp_path / "o", "--notebooks", tmp_path / "notebooks").returncode == 0
-    )
+    places = ["--outputs", tmp_path / "o", "--notebooks", tmp_path / "notebooks"]
+    assert command(tmp_path / "s.yaml", *places).returncode == 0
 
 
 # What checks are made of
@@ -253,8 +251,16 @@ def test_overrides_change_all_stages_of_a_notebook_and_only_the_axes_they_have(t
 
 
 @kind
-@pytest.mark.parametrize("content, words", [("5", "expected names with values"), ("n: 5", "over.yaml, notebook n"),
-                                            ("{", "no valid YAML"), ("n: {grid: 5}", "grid"), (None, "no file of over")])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("5", "expected names with values"),
+        ("n: 5", "over.yaml, notebook n"),
+        ("{", "no valid YAML"),
+        ("n: {grid: 5}", "grid"),
+        (None, "no file of overrides"),
+    ],
+)
 def test_overrides_that_are_no_tables_are_refused(tmp_path, content, words):
     (tmp_path / "study.yaml").write_text("study: s\nstages: {n: {steps: 7}}")
     if content:

@@ -72,7 +72,7 @@ def _create(name: str, pretrained: bool) -> nn.Module:
         return timm.create_model(name, pretrained=True, num_classes=1)
     except Exception as error:  # of the hub, of HTTP, of sockets: they change with the libraries' versions
         raise ConnectionError(
-            f"timm's pretrained weights of {name} can't be had ({type(error).__name__}: {first_sentence(error)}): offline, run "
+            f"timm's pretrained weights of {name} can't be had ({first_sentence(error)}): offline, run "
             f"timm.create_model({name!r}, pretrained=True) on a machine with a network and copy its "
             "~/.cache/huggingface here, or set pretrained to false."
         ) from error

@@ -120,6 +120,5 @@ def make_network(name: str, architecture: dict) -> nn.Module:
     try:
         return NETWORKS[name](**architecture)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise ValueError(
-            f"The network {name!r} can't be built from {architecture}: {first_sentence(error)}."
-        ) from error
+        why = first_sentence(error)
+        raise ValueError(f"The network {name!r} can't be built from {architecture}: {why}.") from error
