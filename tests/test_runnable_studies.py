@@ -11,7 +11,7 @@ from test_study_checks import tag_last_cell
 from test_study_graph import SPLIT, write_notebook
 
 from antidisrupt_lib.deepfakes.classifier import AttributeClassifier
-from antidisrupt_lib.deepfakes.stargan import Generator
+from antidisrupt_lib.deepfakes.forgers import make_generator
 from antidisrupt_lib.detection.detectors import Detector, check_detector
 from antidisrupt_lib.purification.autoencoders import make_autoencoders
 from antidisrupt_lib.purification.unets import make_network
@@ -41,7 +41,7 @@ def stand_in(path: str, folder: Path) -> Path:
     nodes = read(study, folder).nodes
     p, size = nodes[stage].parameters, nodes["01_split"].parameters["size"]
     made = {
-        "generator": lambda: (Generator(p["conv_dim"], 5, p["blocks"]), "StarGAN generator"),
+        "generator": lambda: (make_generator(p["network"], p["architecture"]), f"{p['network']} generator"),
         "classifier": lambda: (AttributeClassifier(p["classifier_width"]), "attribute classifier"),
         "denoiser": lambda: (make_network(p["network"], p["architecture"]), p["network"]),
         "autoencoders": lambda: (make_autoencoders(0), "autoencoders"),
@@ -79,7 +79,7 @@ def test_every_study_can_be_walked_in_a_few_steps_at_its_own_sizes(name, tmp_pat
     there = read(name, tmp_path)
     for stage in {node.stage for node in walked.nodes.values()}:
         ours, theirs = ([n for n in s.nodes.values() if n.stage == stage] for s in (walked, there))
-        for key in ("size", "conv_dim", "blocks", "network", "architecture", "detector", "classifier_width"):
+        for key in ("size", "network", "architecture", "detector", "classifier_width"):
             values = [{json.dumps(node.parameters.get(key)) for node in nodes} for nodes in (ours, theirs)]
             assert values[0] == values[1], (stage, key)
         trained = ours[0].notebook.path.stem[:2] in ("02", "03", "07", "14")
@@ -101,10 +101,23 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
     ("quick", "02_train_deepfake.generator_weights=zoo/denoiser.safetensors", "02_train_deepfake", "another kind"),
     ("quick", "03_train_defense.denoiser_weights=zoo/autoencoders.safetensors", "03_train_defense", "another kind"),
     ("quick", "03_train_defense.autoencoder_weights=zoo", "03_train_defense", "nothing at|is a folder"),
-    ("zoo", "02_adversarial_g.conv_dim=32", "02_adversarial_g", "set conv_dim and blocks alike"),
+    ("zoo", "02_adversarial_g.architecture={conv_dim: 32}", "02_adversarial_g", "set network and architecture alike"),
+    ("zoo", "02_adversarial_g.network=attention; 02_adversarial_g.architecture={}", "02_adversarial_g", "alike"),
     ("zoo", "02_adversarial_g.adv_objective=pink", "02_adversarial_g", "There is no objective 'pink'"),
-    ("zoo", "02_train_deepfake.conv_dim=-8", "02_train_deepfake", "can't be built"),
-    ("zoo", "02_train_deepfake.conv_dim=1000000000000", "02_train_deepfake", "can't be built"),
+    ("zoo", "02_train_deepfake.architecture={conv_dim: -8}", "02_train_deepfake", "can't be built"),
+    ("zoo", "02_train_deepfake.architecture={conv_dim: 1000000000000}", "02_train_deepfake", "can't be built"),
+    ("zoo", "02_train_deepfake.architecture={conv_dim: wide}", "02_train_deepfake", "can't be built"),
+    ("zoo", "02_train_deepfake.architecture={c_dim: 8}", "02_train_deepfake", "can't be built or take an image"),
+    ("zoo", "02_train_deepfake.architecture={colour: 8}", "02_train_deepfake", "unexpected keyword argument 'colour'"),
+    ("zoo", "02_train_deepfake.network=stargan_v3", "02_train_deepfake", "There is no forger 'stargan_v3'"),
+    ("zoo", "02_attention.architecture={layers: 7}", "02_attention", "a multiple of 128 px, not 64"),
+    ("zoo", "01_edits.size=72", "02_stgan", "a multiple of 16 px, not 72"),
+    ("zoo", "02_stgan.architecture={layers: 6}", "02_stgan", "can't be built or take an image of 64 px"),
+    ("zoo", "02_attention.split=01_split", "02_attention", "need the true edits of drawn faces"),
+    ("zoo", "02_stgan.network=stargan_v2; 02_stgan.architecture={size: 128}", "02_stgan", "style encoder can't"),
+    ("quick", "02_train_deepfake.lambda_truth=1.0", "02_train_deepfake", "need the true edits of drawn faces"),
+    ("smoke", "19_forgers.forgers={ours: zoo/denoiser.safetensors}", "19_forgers", "another kind"),
+    ("smoke", "19_forgers.classifier_weights=zoo/absent.safetensors", "19_forgers", "nothing at"),
     ("zoo", "02_train_deepfake.d_layers=7", "02_train_deepfake", "a multiple of 128 px, not 64"),
     ("zoo", "02_train_deepfake.classifier_width=0", "02_train_deepfake", "can't be built"),
     ("zoo", "02_train_deepfake.steps=0", "02_train_deepfake", "steps must be at least 1, not 0"),

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import nn
 
+from antidisrupt_lib.deepfakes.attention import AttentionGenerator
 from antidisrupt_lib.deepfakes.classifier import AttributeClassifier, load_classifier
-from antidisrupt_lib.deepfakes.stargan import Generator, load_generator
+from antidisrupt_lib.deepfakes.forgers import load_generator
+from antidisrupt_lib.deepfakes.stargan import Generator
+from antidisrupt_lib.deepfakes.stargan_v2 import StarGANv2
+from antidisrupt_lib.deepfakes.stgan import STGANGenerator
 from antidisrupt_lib.detection.detectors import Detector, load_with_axes
 from antidisrupt_lib.purification.autoencoders import load_autoencoders, make_autoencoders
 from antidisrupt_lib.purification.purify import load_denoiser
@@ -21,6 +25,9 @@ from antidisrupt_lib.weights import load_state, read_foreign_checkpoint, read_we
 SMALL = {"conv_dim": 8, "c_dim": 5, "blocks": 1}
 NETWORKS = {  # kind: (maker, the rest of its card, loader)
     "StarGAN generator": (lambda: Generator(**SMALL), {}, load_generator),
+    "attention generator": (lambda: AttentionGenerator(4, layers=2, blocks=1), {}, load_generator),
+    "stgan generator": (lambda: STGANGenerator(4, layers=2, estimator_width=2), {}, load_generator),
+    "stargan_v2 generator": (lambda: StarGANv2(32, width=8, max_width=16, hidden=8), {}, load_generator),
     "attribute classifier": (lambda: AttributeClassifier(4), {}, load_classifier),
     "published": (lambda: PublishedUNet(8), {"max_t": 20}, load_denoiser),
     "diffusers": (lambda: DiffusersUNet((8, 16), 1), {"max_t": 20}, load_denoiser),
@@ -173,20 +180,24 @@ ABSURD = [10**9, 10**30, 0, -8, "8", 8.0, 1e300, True, None, [8], {"a": 1}, floa
 @pytest.mark.parametrize(
     "kind, name",
     [("StarGAN generator", name) for name in SMALL]
+    + [("attention generator", name) for name in ("width", "layers", "blocks")]
+    + [("stgan generator", name) for name in ("layers", "estimator_width")]
+    + [("stargan_v2 generator", name) for name in ("attributes", "hidden", "max_width")]
     + [("attribute classifier", "width"), ("attribute classifier", "c_dim"), ("published", "n_feat")]
     + [("diffusers", "layers"), ("diffusers", "channels"), ("detector", "name"), ("detector", "half_huber")],
 )
 def test_an_absurd_architecture_is_refused_and_never_allocated(tmp_path, kind, name, value):
     if (name, value) == ("half_huber", True):
         value = 1
-    values = [value, [value], [8, value]] if name == "channels" else [value]
+    values = [value, [8, value]] if name in ("channels", "attributes") else [value]
+    size = [64] if name == "attributes" else []  # with a size, they are tried: no label has the place 8
     for absurd in values:
         architecture = CARDS[kind]["architecture"] | {name: absurd}
-        refusal(NETWORKS[kind][2], written(tmp_path / "w.safetensors", kind, architecture=architecture))
+        refusal(NETWORKS[kind][2], written(tmp_path / "w.safetensors", kind, architecture=architecture), *size)
 
 
 @refused
-@pytest.mark.parametrize("kind", ["StarGAN generator", "attribute classifier", "published", "diffusers", "detector"])
+@pytest.mark.parametrize("kind", ["StarGAN generator", "stgan generator", "published", "diffusers", "detector"])
 @pytest.mark.parametrize("architecture", [None, 5, "conv_dim", [8, 5, 1], {"colour": 3}, {"": {}}], ids=str)
 def test_an_architecture_with_unknown_names_or_none_is_refused(tmp_path, kind, architecture):
     refusal(NETWORKS[kind][2], written(tmp_path / "w.safetensors", kind, architecture=architecture))
