@@ -23,6 +23,7 @@ from antidisrupt_lib.weights import save_weights
 
 ROOT = Path(__file__).parents[1]
 PARAMS = sorted((ROOT / "params").glob("*.yaml"))
+pytestmark = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 kind = pytest.mark.kind("studies that can't run", "refused before the first node")
 
 
@@ -115,6 +116,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
     ("zoo", "02_stgan.architecture={layers: 6}", "02_stgan", "can't be built or take an image of 64 px"),
     ("zoo", "02_attention.split=01_split", "02_attention", "need the true edits of drawn faces"),
     ("zoo", "02_stgan.network=stargan_v2; 02_stgan.architecture={size: 128}", "02_stgan", "style encoder can't"),
+    ("zoo", "02_stgan.network=stargan_v2; 02_stgan.architecture={attributes: [5]}", "02_stgan", "label at place 5"),
     ("quick", "02_train_deepfake.lambda_truth=1.0", "02_train_deepfake", "need the true edits of drawn faces"),
     ("smoke", "19_forgers.forgers={ours: zoo/denoiser.safetensors}", "19_forgers", "another kind"),
     ("smoke", "19_forgers.classifier_weights=zoo/absent.safetensors", "19_forgers", "nothing at"),

@@ -34,6 +34,7 @@ NETWORKS = {  # kind: (maker, the rest of its card, loader)
     "autoencoders": (lambda: make_autoencoders(0), {}, load_autoencoders),
     "detector": (lambda: Detector("test_resnet"), {"axes": {}}, load_with_axes),
 }
+pytestmark = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 refused = pytest.mark.kind("weights", "refused when opened")
 read = pytest.mark.kind("weights", "read")
 BUILT = {kind: make() for kind, (make, _, _) in NETWORKS.items()}
@@ -190,10 +191,9 @@ def test_an_absurd_architecture_is_refused_and_never_allocated(tmp_path, kind, n
     if (name, value) == ("half_huber", True):
         value = 1
     values = [value, [8, value]] if name in ("channels", "attributes") else [value]
-    size = [64] if name == "attributes" else []  # with a size, they are tried: no label has the place 8
     for absurd in values:
         architecture = CARDS[kind]["architecture"] | {name: absurd}
-        refusal(NETWORKS[kind][2], written(tmp_path / "w.safetensors", kind, architecture=architecture), *size)
+        refusal(NETWORKS[kind][2], written(tmp_path / "w.safetensors", kind, architecture=architecture))
 
 
 @refused

@@ -45,6 +45,8 @@ def check_generator(network: str, architecture: dict, size: int | None, what: st
         ValueError: it can't be built, or can't edit images of this size.
     """
     outline = try_network(lambda: make_generator(network, architecture), what=what)
+    if absent := [place for place in outline.architecture.get("attributes", []) if place not in range(len(ATTRIBUTES))]:
+        raise ValueError(f"{what} edits by the label at place {absent[0]}, and there are {len(ATTRIBUTES)} from 0 on.")
     if size is not None:
         halvings = {"stargan": 2, "stargan_v2": 0}.get(network)
         require_multiple(size, 2 ** (outline.architecture["layers"] if halvings is None else halvings), what)
