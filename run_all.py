@@ -13,13 +13,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from antidisrupt_lib.study.checks import check_values
+from antidisrupt_lib.study.checks import refusals, shown
 from antidisrupt_lib.study.graph import Study, load_study
 from antidisrupt_lib.study.manifest import gpu_names
 from antidisrupt_lib.study.params import require_known
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.report import write_report
-from antidisrupt_lib.study.runner import Outcome, choose_stages, lock, plan, run
+from antidisrupt_lib.study.runner import Outcome, Step, choose_stages, lock, plan, run
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,20 +28,29 @@ def main(argv: list[str] | None = None) -> int:
     """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
     args = parse(argv)
     try:
-        study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, assignments=assignments(args))
+        changes = {"assignments": assignments(args), "overrides": args.overrides}
+        study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, **changes)
         chosen = choose_stages(study, args.only, args.until)
         forced = forced_stages(study, args.force, chosen)
         steps = plan(study, chosen, forced)
+        refused = refusals(study, [step.node for step in steps if step.verdict in ("run", "wait")])
         if args.list:
-            print("\n".join(f"{step.verdict:5} {step.node:60} {step.why}" for step in steps))
-            return 0
-        check_values(study.nodes[step.node] for step in steps if step.verdict in ("run", "wait"))
+            print("\n".join(listed(step, refused.get(step.node)) for step in steps))
+            return 2 if refused else 0
+        if refused:
+            raise ValueError(shown(refused))
         held = lock(study)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     with held:
         return carry_out(study, args, chosen, forced)
+
+
+def listed(step: Step, refusal: str | None) -> str:
+    """A line of --list."""
+    verdict, why = ("refuse", refusal) if refusal else (step.verdict, step.why)
+    return f"{verdict:6} {step.node:60} {why}"
 
 
 def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str]) -> int:
@@ -68,7 +77,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--until", metavar="STAGE", help="run this stage and all that it needs")
     add("--force", nargs="*", metavar="STAGE", help="run these stages (or all) although their results stand")
     add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
-    add("--list", action="store_true", help="say what would run and why, and run nothing")
+    add("--with", dest="overrides", type=Path, metavar="FILE", help="values for all stages of a notebook, by its name")
+    add("--list", action="store_true", help="say what would run and why, or what is refused; run nothing")
     add("--jobs", type=int, help="nodes at once (default: cores / threads, 1 with a GPU)")
     add("--outputs", type=Path, default=HERE / "outputs", metavar="DIR", help="where results go (default: outputs)")
     add("--notebooks", type=Path, default=HERE / "notebooks", metavar="DIR", help=argparse.SUPPRESS)
@@ -100,6 +110,7 @@ def command(args: argparse.Namespace) -> str:
     """The command line that makes all of this study's results again."""
     changes = [word for change in args.set for word in ("--set", change)]
     faces = ["--faces", str(args.faces)] if args.faces else []
+    faces += ["--with", os.path.relpath(args.overrides, HERE)] if args.overrides else []
     return shlex.join(["python", "run_all.py", os.path.relpath(args.params, HERE), *faces, *changes])
 
 

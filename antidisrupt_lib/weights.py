@@ -1,18 +1,22 @@
 """Weights on disk: safetensors with a card in the header, written atomically, refused when they don't fit."""
 
+import inspect
 import json
 import os
-from collections.abc import Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 ZOO = Path(__file__).parent / "zoo"
+DEEPEST = 10  # halvings of an image that an architecture may list
 
 
 @contextmanager
@@ -36,12 +40,17 @@ def save_weights(path: Path | str, network: nn.Module, about: dict, *, dtype: to
     Args:
         about: JSON-plain card; `about["architecture"]` holds the arguments that rebuild the network.
         dtype: store floating-point tensors in this type (float16 halves the file; loading returns to float32).
+
+    Raises:
+        ValueError: a number is NaN or infinite, as it is or in `dtype`; nothing was written.
     """
     state = {
         name: value.to(dtype) if dtype and value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
     state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    if broken := _not_finite(state):
+        raise ValueError(f"{path} was not written: the tensor {broken} holds NaN or infinity, so its training failed.")
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(state, {"about": json.dumps(about)}))  # save_file's files are the owner's alone
 
@@ -73,63 +82,227 @@ def find_weights(name: Path | str) -> Path:
     return ZOO / Path(name).relative_to("zoo") if Path(name).parts[:1] == ("zoo",) else Path(name)
 
 
+# Reading files
+
+
 def read_weights(path: Path | str) -> tuple[dict[str, Tensor], dict]:
-    """The (state, card) of a safetensors file.
+    """The (state, card) of a safetensors file; the card is {} if there is none.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no safetensors file.
+        ValueError: it is no safetensors file, or its card is no JSON object.
     """
     path = find_weights(path)
-    if not path.is_file():
-        raise FileNotFoundError(missing(path))
+    _require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118 (no mapping)
+            card = (file.metadata() or {}).get("about", "{}")
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file ({error}). Make it anew.") from error
+        what = _impostor(path) or f"damaged, incomplete or no safetensors file ({error}): make or copy it anew"
+        raise ValueError(f"{path} is {what}.") from error
+    return state, _parse_card(card, path)
+
+
+def read_foreign_checkpoint(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of someone else's `.ckpt` or `.pth`, read without running any code in it.
+
+    A table of tensors inside a table, such as `{"state_dict": ...}`, is taken if it is the only one, and the prefix
+    `module.`, which DataParallel puts before every name, is dropped.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds more than tensors, or none, or tables of several networks.
+    """
+    path = Path(path)
+    _require_file(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip, runtime, key and end-of-file errors here
+        damaged = "damaged, incomplete or no PyTorch checkpoint: download it again"
+        if isinstance(error, pickle.UnpicklingError):
+            damaged = "no checkpoint of plain tensors, and code in it is never run here: save a state_dict() alone"
+        raise ValueError(f"{path} is {_impostor(path) or damaged}.") from error
+    state = _only_table(content, path)
+    parallel = all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module."): value for name, value in state.items()} if parallel else state
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the weights file that lies in it.")
+    if not path.is_file():
+        raise FileNotFoundError(missing(path))
+
+
+def _impostor(path: Path) -> str:
+    """What a file that can't be read as weights is instead, and what to do about it; "" if that isn't plain."""
+    with open(path, "rb") as file:
+        start = file.read(512).lstrip(b"\xef\xbb\xbf\t\r\n ")
+    if not start:
+        return "empty: make or download it anew"
+    if start.startswith(b"version https://git-lfs"):
+        return "a git-lfs pointer instead of weights: fetch the file itself with `git lfs pull`"
+    if start.lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page instead of weights: open the link in a browser and download the file itself"
+    if start.startswith(b"PK\3\4") and path.suffix == ".safetensors":
+        return "a PyTorch checkpoint with the wrong ending: rename it to .ckpt"
+    if start[8:9] == b"{" and path.suffix != ".safetensors":
+        return "a safetensors file with the wrong ending: rename it to .safetensors"
+    return ""
+
+
+def _parse_card(text: str, path: Path) -> dict:
+    try:
+        card = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} has a card that is no JSON ({error}): make the file anew.") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"{path} has a card that is no JSON object but {text[:40]}: make the file anew.")
+    return card
+
+
+def _only_table(content: object, path: Path) -> dict[str, Tensor]:
+    """The table of tensors that a checkpoint is, or the only one in it."""
+    if _is_table(content):
+        return content
+    inner = {name: part for name, part in content.items() if _is_table(part)} if isinstance(content, dict) else {}
+    if len(inner) == 1:
+        return inner.popitem()[1]
+    found = f"several ({', '.join(map(str, inner))})" if inner else "none"
+    raise ValueError(
+        f"{path} holds no plain table of tensors, and of tables inside {found}: save one network's state_dict() alone."
+    )
+
+
+def _is_table(content: object) -> bool:
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    )
+
+
+def first_sentence(error: Exception) -> str:
+    """What another library's error says, shortened for a sentence of ours; its type, if it says nothing."""
+    return " ".join((str(error) or type(error).__name__).split()).partition(". ")[0].rstrip(".")
+
+
+# From tensors to networks
+
+
+def load_network(path: Path | str, kinds: Mapping[str, Callable[..., nn.Module]], what: str) -> tuple[nn.Module, dict]:
+    """The network in a safetensors file, as its card describes it, and the card.
+
+    Args:
+        kinds: what makes a network, by the card's "network"; a card that names none fits where only one is known.
+        what: is to be loaded, in words, for the error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is of another kind, or card and tensors don't agree.
+    """
+    state, card = read_weights(path)
+    kind = card.get("network", next(iter(kinds)) if len(kinds) == 1 else None)
+    if not isinstance(kind, str) or kind not in kinds:
+        shown = " ".join(str(kind or "unknown").split())[:40]
+        raise ValueError(f"{path} holds weights of another kind ({shown}), not {what}: give another file.")
+    return rebuild(kinds[kind], card.get("architecture", {}), state, path), card
+
+
+def rebuild(
+    make: Callable[..., nn.Module], architecture: dict, state: dict[str, Tensor], origin: Path | str
+) -> nn.Module:
+    """`make(**architecture)` with these tensors; nothing is allocated before they bear the architecture out.
+
+    Raises:
+        ValueError: it can't be made so, or its tensors are others.
+    """
+    try:
+        _check_architecture(make, architecture, state)
+        with torch.device("meta"):
+            outline = make(**architecture)
+    except Exception as error:  # constructors refuse in many ways
+        shown, why = str(architecture), first_sentence(error)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        raise ValueError(f"{origin} can't be rebuilt from its architecture {shown}: {why}.") from error
+    _require_fit(outline, state, origin)
+    network = make(**architecture)
+    network.load_state_dict(state)
+    return network
+
+
+def _check_architecture(make: Callable[..., nn.Module], architecture: object, state: dict[str, Tensor]) -> None:
+    """Raise an error unless `make` takes these arguments and no number is larger than the tensors can bear out."""
+    if not isinstance(architecture, dict):
+        raise TypeError("it is no table of arguments")
+    signature = inspect.signature(make)
+    signature.bind(**architecture)
+    largest = max([len(state), *(size for value in state.values() for size in value.shape)])
+    for name, value in architecture.items():
+        try:
+            TypeAdapter(signature.parameters[name].annotation).validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            raise ValueError(f"{name} is {value!r}, {error.errors()[0]['msg']}") from error
+        numbers = value if isinstance(value, list) else [value]
+        sizes = [number for number in numbers if type(number) is int and name != "seed"]
+        if len(numbers) > DEEPEST or any(not 0 <= number <= largest for number in sizes):
+            raise ValueError(f"{name} is {value}, and its tensors allow 0 to {largest}")
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], origin: Path | str) -> None:
     """Load a state dict into a network, or say which tensors don't fit.
 
     Raises:
-        ValueError: names or shapes differ; nothing was loaded.
+        ValueError: names, shapes or kinds of numbers differ, or a number isn't finite; nothing was loaded.
     """
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    if expected != found:
-        missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
-        shapes = [
-            f"{n}: {found[n]} instead of {expected[n]}" for n in expected if found.get(n, expected[n]) != expected[n]
-        ]
-        parts = [
-            f"{len(items)} {what} ({items[0]})"
-            for what, items in (("missing", missing), ("unknown", extra), ("of another shape", shapes))
-            if items
-        ]
-        raise ValueError(
-            f"The weights in {origin} don't fit {type(network).__name__}: tensors {', '.join(parts)}. "
-            "Check that they were trained with the same architecture and image size."
-        )
+    _require_fit(network, state, origin)
     network.load_state_dict(state)
 
 
-def read_foreign_checkpoint(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of someone else's `.ckpt` or `.pth`, read without running any code in it.
+def _require_fit(network: nn.Module, state: dict[str, Tensor], origin: Path | str) -> None:
+    expected = network.state_dict()
+    pairs = {name: (state[name], expected[name]) for name in expected if name in state}
+    problems = {
+        "missing": sorted(expected.keys() - state.keys()),
+        "unknown": sorted(state.keys() - expected.keys()),
+        "of another kind": [f"{name}: {why}" for name, pair in pairs.items() if (why := _unlike(*pair))],
+    }
+    parts = [f"{len(found)} {what} ({found[0]})" for what, found in problems.items() if found]
+    if parts:
+        raise ValueError(
+            f"The weights in {origin} don't fit {type(network).__name__}, tensors {', '.join(parts)}: give weights "
+            "that were trained with the same architecture."
+        )
+    if broken := _not_finite({name: value.to(expected[name].dtype) for name, value in state.items()}):
+        raise ValueError(f"The weights in {origin} are broken, {broken} holds NaN or infinity: make them anew.")
+
+
+def _unlike(value: Tensor, expected: Tensor) -> str:
+    """In what a tensor differs from the expected one, beyond its precision; "" if in nothing."""
+    if value.shape != expected.shape:
+        return f"{tuple(value.shape)} instead of {tuple(expected.shape)}"
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
+        return "no plain dense numbers"
+    if value.is_floating_point() != expected.is_floating_point() or value.is_complex():
+        return f"{value.dtype} instead of {expected.dtype}"
+    return ""
+
+
+def _not_finite(state: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor with a number that isn't finite."""
+    return next((name for name, value in state.items() if not value.isfinite().all()), None)
+
+
+def require_size(card: dict, size: int | None, origin: Path | str) -> None:
+    """Refuse weights whose card says that they are for faces of another size in pixels.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds more than tensors, or none.
+        ValueError: it does.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint at {path}. Download it first, or correct the path.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors here
-        raise ValueError(f"{path} can't be read as plain tensors ({type(error).__name__}: {error}).") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no plain table of tensors. Save the network's state_dict() and give that.")
-    return state
+    trained = card.get("size", size)
+    if size is not None and trained != size:
+        raise ValueError(
+            f"{origin} holds weights for faces of {trained} px and these have {size}: set 01_split's size to "
+            f"{trained}, or give other weights (an empty path trains them)."
+        )

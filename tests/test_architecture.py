@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "antidisrupt_lib"
 CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
-BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images"}  # for every room; they know none
+BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images", "rehearsal"}  # for all rooms
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "metrics": BASE | {"metrics"},
     "claims": {"metrics", "claims"},  # knows results rows, and none of what made them
@@ -22,6 +22,7 @@ ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "fingerprint": set(),
     "naming": {"fingerprint"},
     "images": {"naming"},
+    "rehearsal": {"weights"},
 }
 TENSORS = {"torch", "torchvision", "timm", "diffusers", "torchmetrics", "safetensors"}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

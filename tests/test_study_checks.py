@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from test_study_graph import DISRUPT, SPLIT, make_study, write_notebook
 
-from antidisrupt_lib.study.checks import check_values
+from antidisrupt_lib.study.checks import refusals, shown
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,9 +29,16 @@ def study(tmp_path):
 
 
 def test_a_value_that_a_check_cell_refuses_stops_the_study_by_its_words(study):
-    check_values(study("pgd").nodes.values())
-    with pytest.raises(ValueError, match="^04_disrupt: There is no attack 'pdg'.$"):
-        check_values(study("pdg").nodes.values())
+    assert refusals(study("pgd"), ["01_split", "04_disrupt"]) == {}
+    assert refusals(study("pdg"), ["01_split", "04_disrupt"]) == {"04_disrupt": "There is no attack 'pdg'."}
+
+
+def test_only_what_is_asked_for_is_refused(study):
+    assert refusals(study("pdg"), ["01_split"]) == {} == refusals(study("pdg"), [])
+
+
+def test_a_refusal_of_many_nodes_is_shown_once():
+    assert shown({"a": "too large", "b": "too small", "c": "too large"}) == "a: too large\nb: too small"
 
 
 def test_names_that_only_the_libraries_know_are_refused_before_anything_is_written(tmp_path):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, require_labels
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.training import draw_batch, random_flip, run_training
-from antidisrupt_lib.weights import load_state, read_weights
+from antidisrupt_lib.weights import load_network, require_size
 
 
 class AttributeClassifier(nn.Module):
@@ -79,11 +79,18 @@ def train_classifier(
     return classifier.eval()
 
 
-def load_classifier(path: Path | str) -> AttributeClassifier:
-    """An attribute classifier from safetensors, ready to use."""
-    state, about = read_weights(path)
-    classifier = AttributeClassifier(**about["architecture"])
-    load_state(classifier, state, path)
+def load_classifier(path: Path | str, size: int | None = None) -> AttributeClassifier:
+    """An attribute classifier from safetensors, ready to use.
+
+    Args:
+        size: of the images that it is to judge, in pixels, if that is known.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
+    """
+    classifier, card = load_network(path, {"attribute classifier": AttributeClassifier}, "an attribute classifier")
+    require_labels(classifier.architecture["c_dim"], path)
+    require_size(card, size, path)
     return classifier.eval().requires_grad_(False)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from antidisrupt_lib.deepfakes.attention import AttentionGenerator
-from antidisrupt_lib.deepfakes.stargan import Generator
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Generator, require_labels
 from antidisrupt_lib.deepfakes.stargan_v2 import StarGANv2
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
-from antidisrupt_lib.weights import load_state, read_foreign_checkpoint, read_weights
+from antidisrupt_lib.rehearsal import require_multiple, try_network
+from antidisrupt_lib.weights import first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "stargan": Generator,
@@ -28,8 +29,30 @@ def make_generator(network: str, architecture: dict) -> nn.Module:
         raise ValueError(f"There is no forger {network!r}. Choose from: {', '.join(NETWORKS)}.")
     try:
         return NETWORKS[network](**architecture)
-    except TypeError as error:
-        raise ValueError(f"The forger {network} can't be built of {architecture}: {error}.") from error
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        why = first_sentence(error)
+        raise ValueError(f"The forger {network} can't be built of {architecture}: {why}.") from error
+
+
+def check_generator(network: str, architecture: dict, size: int | None, what: str) -> nn.Module:
+    """Try a generator on the meta device with an image and its labels, before anything is allocated; returns it.
+
+    Args:
+        size: of the images, in pixels; without it, the network is only built.
+        what: the generator in words, for the error.
+
+    Raises:
+        ValueError: it can't be built, or can't edit images of this size.
+    """
+    outline = try_network(lambda: make_generator(network, architecture), what=what)
+    if absent := [place for place in outline.architecture.get("attributes", []) if place not in range(len(ATTRIBUTES))]:
+        raise ValueError(f"{what} edits by the label at place {absent[0]}, and there are {len(ATTRIBUTES)} from 0 on.")
+    if size is not None:
+        halvings = {"stargan": 2, "stargan_v2": 0}.get(network)
+        require_multiple(size, 2 ** (outline.architecture["layers"] if halvings is None else halvings), what)
+        image = (1, 3, size, size)
+        try_network(lambda: outline, image, (1, len(ATTRIBUTES)), what=what, gives=image)
+    return outline
 
 
 def card(generator: nn.Module, weights: Path | str = "", *, name: str = "", **more: object) -> dict:
@@ -53,23 +76,29 @@ def forger_name(path: Path | str) -> str:
     return about.get("name") or Path(path).stem
 
 
-def load_generator(path: Path | str) -> nn.Module:
+def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
     """A generator from this project's safetensors or from official StarGAN weights (`200000-G.ckpt`), by the ending.
+
+    Args:
+        size: of the images that it is to edit, in pixels, if that is known.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
     """
     if Path(path).suffix == ".safetensors":
         state, about = read_weights(path)
-        network = about.get("network", "unknown").lower().removesuffix(" generator")
-        if network not in NETWORKS:
-            raise ValueError(f"{path} holds weights of another kind ({about.get('network', 'unknown')}), no generator.")
-        generator = make_generator(network, about["architecture"])
     else:
         running = ("running_mean", "running_var", "num_batches_tracked")
-        state = {k: v for k, v in read_foreign_checkpoint(path).items() if not k.endswith(running)}
-        generator = Generator(**_layout(state, path))
-    load_state(generator, state, path)
+        state, about = {k: v for k, v in read_foreign_checkpoint(path).items() if not k.endswith(running)}, {}
+    kind = " ".join(str(about.get("network", "stargan")).split())[:40]
+    network = kind.lower().removesuffix(" generator")
+    if network not in NETWORKS:
+        raise ValueError(f"{path} holds weights of another kind ({kind}), no generator: give another file.")
+    architecture = about["architecture"] if "architecture" in about else _layout(state, path)
+    generator = rebuild(NETWORKS[network], architecture, state, path)
+    require_labels(generator.architecture["c_dim"], path)
+    require_size(about, size, path)
+    check_generator(network, generator.architecture, size, f"The generator in {path}")
     return generator
 
 
@@ -77,6 +106,8 @@ def _layout(state: dict[str, Tensor], path: Path | str) -> dict[str, int]:
     """The constructor's arguments, read off the tensors of an official checkpoint."""
     first = state.get("main.0.weight")
     if first is None or first.ndim != 4 or first.shape[1] <= 3:
-        raise ValueError(f"{path} doesn't have the layout of a StarGAN generator: no fitting tensor main.0.weight.")
-    blocks = sum(name.endswith(".main.0.weight") for name in state)
+        raise ValueError(
+            f"{path} doesn't have the layout of a StarGAN generator, no fitting tensor main.0.weight: give another."
+        )
+    blocks = sum(name.startswith("main.") and name.endswith(".main.0.weight") for name in state)
     return {"conv_dim": first.shape[0], "c_dim": first.shape[1] - 3, "blocks": blocks}

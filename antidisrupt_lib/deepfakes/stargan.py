@@ -7,6 +7,7 @@ official code never calls eval(), so its running statistics are never used and a
 
 from collections.abc import Callable
 from math import log2
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -125,3 +126,16 @@ def layer_outputs(generator: nn.Module, layer: str) -> Forger:
         return found[0]
 
     return activation
+
+
+def require_labels(count: int, path: Path | str) -> None:
+    """Refuse weights that were trained for another number of attributes.
+
+    Raises:
+        ValueError: they were.
+    """
+    if count != len(ATTRIBUTES):
+        raise ValueError(
+            f"{path} was trained for {count} instead of {len(ATTRIBUTES)} labels: give weights for "
+            f"{', '.join(ATTRIBUTES)}, or an empty path to train them."
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 import timm
@@ -12,43 +13,71 @@ from antidisrupt_lib.detection.objectives import check_finite, logits, one_per_i
 from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.naming import display_name
-from antidisrupt_lib.weights import load_state, read_weights
+from antidisrupt_lib.rehearsal import try_network
+from antidisrupt_lib.weights import first_sentence, load_network
 
 Detect = Callable[[Tensor], Tensor]
 
 ALIASES = {"xception": "legacy_xception"}  # the field's Xception is Chollet's, which timm calls legacy
 
 
-def check_detector(name: str) -> str:
-    """The timm name of a detector.
+@cache
+def check_detector(name: str, size: int | None = None, pretrained: bool = False, half_huber: bool = False) -> str:
+    """The timm name of a detector, which is tried on the meta device before anything is trained or downloaded.
+
+    Args:
+        size: of the images, in pixels; without it, the network is only looked up.
 
     Raises:
-        ValueError: timm has no such network; the text names the nearest.
+        ValueError: timm has no such network or no weights for it, or it can't take images of this size.
     """
-    name = ALIASES.get(name, name)
-    if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=3)
+    known = ALIASES.get(name, name)
+    if not timm.is_model(known):
+        near = get_close_matches(known, timm.list_models(), n=3)
         hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists them all."
-        raise ValueError(f"timm {timm.__version__} has no network called {name!r}. {hint}")
-    return name
+        raise ValueError(f"timm {timm.__version__} has no network called {known!r}. {hint}")
+    if pretrained and not timm.is_model_pretrained(known):
+        raise ValueError(f"timm {timm.__version__} has no pretrained weights for {known!r}: set pretrained to false.")
+    if size is not None:
+        what = f"The detector {name}"
+        try_network(lambda: Detector(name, half_huber=half_huber), (1, 3, size, size), what=what, gives=(1,))
+    return known
 
 
 class Detector(nn.Module):
     """Logit of "fake" for images in [0, 1], which the network gets as (x - 0.5) / 0.5.
 
     Args:
+        pretrained: start from timm's weights, which are downloaded unless this machine has them already.
         half_huber: smooth all of its ReLUs (`smooth.HalfHuberReLU`).
+
+    Raises:
+        ValueError: timm has no such network.
+        ConnectionError: its weights can't be had; the text says what to do.
     """
 
     def __init__(self, name: str, pretrained: bool = False, half_huber: bool = False) -> None:
         super().__init__()
         self.architecture = {"name": name} | ({"half_huber": True} if half_huber else {})
-        self.network = timm.create_model(check_detector(name), pretrained=pretrained, num_classes=1)
+        self.network = _create(check_detector(name), pretrained)
         if half_huber:
             smooth_relus(self.network)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(2 * x - 1).squeeze(1)
+
+
+def _create(name: str, pretrained: bool) -> nn.Module:
+    if not pretrained:
+        return timm.create_model(name, num_classes=1)
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=1)
+    except Exception as error:  # of the hub, of HTTP, of sockets: they change with the libraries' versions
+        raise ConnectionError(
+            f"timm's pretrained weights of {name} can't be had ({first_sentence(error)}): offline, run "
+            f"timm.create_model({name!r}, pretrained=True) on a machine with a network and copy its "
+            "~/.cache/huggingface here, or set pretrained to false."
+        ) from error
 
 
 def detect_with(detector: nn.Module) -> Detect:
@@ -58,21 +87,24 @@ def detect_with(detector: nn.Module) -> Detect:
 
 
 def load_detector(path: Path | str) -> Detector:
-    """A detector from safetensors, by the name on its card."""
+    """A detector from safetensors, by the name on its card.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
+    """
     return _load(path)[0]
 
 
 def load_with_axes(path: Path | str) -> tuple[Detector, dict]:
     """A detector, and the axes on its card (arm, seed ...), as the notebooks save it."""
-    detector, about = _load(path)
-    return detector, about["axes"]
+    detector, card = _load(path)
+    if not isinstance(card.get("axes"), dict):
+        raise ValueError(f"{path} has a card without axes (arm, seed ...): save the detector as notebook 07 does.")
+    return detector, card["axes"]
 
 
 def _load(path: Path | str) -> tuple[Detector, dict]:
-    state, about = read_weights(path)
-    detector = Detector(**about["architecture"])
-    load_state(detector, state, path)
-    return detector, about
+    return load_network(path, {"detector": Detector}, "a detector")
 
 
 @torch.no_grad()

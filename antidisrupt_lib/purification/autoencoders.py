@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from antidisrupt_lib.weights import load_state, read_weights
+from antidisrupt_lib.rehearsal import require_multiple
+from antidisrupt_lib.weights import load_network, require_size
 
 
 def _convs(count: int, width: int, c_in: int = 3) -> list[nn.Module]:
@@ -47,12 +48,17 @@ def make_autoencoders(seed: int) -> nn.ModuleDict:
     return networks
 
 
-def load_autoencoders(path: Path | str) -> nn.ModuleDict:
+def load_autoencoders(path: Path | str, size: int | None = None) -> nn.ModuleDict:
     """All of them by name, from one safetensors file.
 
+    Args:
+        size: of the images that they are to purify, in pixels, if that is known.
+
     Raises:
-        FileNotFoundError, ValueError: there is no such file, or it holds other weights.
+        FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
     """
-    networks = make_autoencoders(0)
-    load_state(networks, read_weights(path)[0], path)
+    networks, card = load_network(path, {"autoencoders": lambda: make_autoencoders(0)}, "autoencoders")
+    require_size(card, size, path)
+    if size is not None:
+        require_multiple(size, 2, f"The pooled autoencoder in {path}")
     return networks.eval().requires_grad_(False)

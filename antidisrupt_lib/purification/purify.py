@@ -38,9 +38,11 @@ from antidisrupt_lib.purification.purifiers import (
     ReverseDiffusion,
     purified_by,
 )
-from antidisrupt_lib.purification.unets import NETWORKS, make_network
+from antidisrupt_lib.purification.schedule import T
+from antidisrupt_lib.purification.unets import NETWORKS
+from antidisrupt_lib.rehearsal import require_multiple
 from antidisrupt_lib.seeding import image_generators
-from antidisrupt_lib.weights import load_state, read_weights
+from antidisrupt_lib.weights import load_network, require_size
 
 # What each name stands for, and the numbers that may follow it as NAME_A or NAME_AxB
 DIFFUSIONS = {
@@ -74,20 +76,50 @@ def _syntax(name: str, numbers: list[str]) -> str:
     return f"{name}[_{'[x'.join(numbers)}{']' * len(numbers)}" if numbers else name
 
 
-def load_denoiser(path: Path | str) -> tuple[nn.Module, int]:
-    """An epsilon network from safetensors, by the architecture on its card, and the highest step it was trained for."""
-    state, about = read_weights(path)
-    if about.get("network") not in NETWORKS:
-        raise ValueError(f"{path} holds no epsilon network (its card says {about.get('network')!r}).")
-    network = make_network(about["network"], about["architecture"])
-    load_state(network, state, path)
-    return network.eval().requires_grad_(False), about["max_t"]
+def load_denoiser(path: Path | str, size: int | None = None) -> tuple[nn.Module, int]:
+    """An epsilon network from safetensors, by the architecture on its card, and the highest step it was trained for.
+
+    Args:
+        size: of the images that it is to purify, in pixels, if that is known.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
+    """
+    network, card = load_network(path, NETWORKS, "an epsilon network")
+    max_t = card.get("max_t")
+    if type(max_t) is not int or not 1 <= max_t <= T:
+        raise ValueError(f"{path} has a card whose max_t is {max_t!r}, no step from 1 to {T}: make the file anew.")
+    require_size(card, size, path)
+    if size is not None:
+        require_multiple(size, network.multiple, f"The epsilon network in {path}")
+    return network.eval().requires_grad_(False), max_t
 
 
-def check_purifier(name: str) -> None:
-    """Raise the ValueError of `load_purifier` if there is no purifier of this name; nothing is read."""
+def check_purifier(name: str, defence: dict | None = None) -> None:
+    """Raise the ValueError of `load_purifier` if there is no such purifier; no weights are read.
+
+    Args:
+        defence: what the stage of its weights has promised (rehearsal.promised), if anything is known of it.
+    """
     for part in name.split("+"):
-        _loader(part)
+        purifier = _loader(part)
+        if not defence or not isinstance(purifier, partial):
+            continue
+        if "max_t" not in defence:
+            raise ValueError(f"{name} needs trained weights: let `defense` be a stage of notebook 03.")
+        if purifier.func is _load_diffusion:
+            _require_known_step(part, purifier.args[1].start, defence["max_t"])
+
+
+def check_untrained(name: str) -> None:
+    """As `check_purifier`, where no weights are at hand.
+
+    Raises:
+        ValueError: there is no such purifier, or it needs weights.
+    """
+    for part in name.split("+"):
+        if isinstance(_loader(part), partial):
+            raise ValueError(f"{name} needs trained weights, which can't be given here: choose one of {[*UNTRAINED]}.")
 
 
 def load_purifier(name: str, folder: Path | str, device: torch.device | str = "cpu") -> Purifier:
@@ -127,11 +159,16 @@ def _loader(name: str) -> Loader:
 
 def _load_diffusion(name: str, untrained: Diffusion, folder: Path, device: torch.device | str) -> Diffusion:
     network, max_t = load_denoiser(folder / "denoiser.safetensors")
-    if untrained.start > max_t:
-        raise ValueError(
-            f"{name} starts at step {untrained.start}, but the denoiser in {folder} knows steps 1 to {max_t}."
-        )
+    _require_known_step(name, untrained.start, max_t)
     return replace(untrained, network=network.to(device))
+
+
+def _require_known_step(name: str, start: int, max_t: int) -> None:
+    if start > max_t:
+        raise ValueError(
+            f"{name} starts at step {start}, but its denoiser knows steps 1 to {max_t}: start lower, or train with a "
+            "larger max_t."
+        )
 
 
 def _load_autoencoder(name: str, folder: Path, device: torch.device | str) -> Autoencoder:

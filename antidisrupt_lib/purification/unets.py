@@ -8,6 +8,7 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 
 from antidisrupt_lib.purification.schedule import T
+from antidisrupt_lib.weights import first_sentence
 
 
 class Conv3(nn.Module):
@@ -57,6 +58,7 @@ class PublishedUNet(nn.Module):
     """
 
     name = "published"
+    multiple = 32  # of pixels, that the side of an image must have
 
     def __init__(self, n_feat: int = 128) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class DiffusersUNet(nn.Module):
         super().__init__()
         self.architecture = {"channels": list(channels), "layers": layers}
         depth = len(channels)
+        self.multiple = 2 ** (depth - 1)  # of pixels, that the side of an image must have
         self.unet = UNet2DModel(
             in_channels=3, out_channels=3, block_out_channels=tuple(channels), layers_per_block=layers,
             norm_num_groups=8, down_block_types=("DownBlock2D",) * depth, up_block_types=("UpBlock2D",) * depth,
@@ -116,5 +119,6 @@ def make_network(name: str, architecture: dict) -> nn.Module:
         raise ValueError(f"There is no epsilon network {name!r}. Choose from: {', '.join(NETWORKS)}.")
     try:
         return NETWORKS[name](**architecture)
-    except TypeError as error:
-        raise ValueError(f"The network {name!r} can't be built from {architecture}: {error}.") from error
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        why = first_sentence(error)
+        raise ValueError(f"The network {name!r} can't be built from {architecture}: {why}.") from error

@@ -1,41 +1,66 @@
-"""What only a notebook's own code can judge, such as the name of a network, judged before a study begins.
+"""What only a notebook's own code can judge, such as the networks it names, judged before a study begins.
 
 A notebook says so in code cells tagged `check`, which see its parameters and raise an error that names the wrong one.
-They run again where they stand when the notebook runs.
+They run again where they stand when the notebook runs. Here they run in the study's order, where notebooks run, with
+paths into an empty folder: what one leaves in its `out` the next finds, as a promise of the results to come.
 """
 
 import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from antidisrupt_lib.study.graph import Node
+from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.params import code_cells
 
+Cell = tuple[str, str, dict]  # node, code, values
 
-def check_values(nodes: Iterable[Node]) -> None:
-    """Run the `check` cells of the nodes' notebooks with the nodes' parameters, in one process.
+
+def refusals(
+    study: Study, asked: Collection[str], *, rehearse: Callable[[list[Cell], Path], dict[str, str]] | None = None
+) -> dict[str, str]:
+    """{node: why} of the `asked` nodes whose check cells refuse their parameters.
+
+    Args:
+        rehearse: runs the cells in order and gives the errors' texts by node; in a process of its own, if not given.
 
     Raises:
-        ValueError: a cell raised an error; the text is its own, after the node's id.
+        ValueError: the process came to an end.
     """
-    tasks: dict[str, str] = {}
+    if not asked:
+        return {}
     read = cache(_read_checks)
-    for node in nodes:
-        code, names = read(node.notebook.path)
-        values = {name: value for name, value in node.parameters.items() if name in names}
-        if code:
-            tasks.setdefault(json.dumps([code, values]), node.id)
-    if not tasks:
-        return
-    request = json.dumps([[node, *json.loads(task)] for task, node in tasks.items()])
+    with TemporaryDirectory(prefix="rehearsal-") as folder:
+        stage = replace(study, folder=Path(folder, "results"))
+        tasks = []
+        for node in stage.nodes.values():
+            code, names = read(node.notebook.path)
+            values = node.parameters | stage.paths(node) | {"out": str(stage.result(node.id))}
+            if code:
+                tasks.append((node.id, code, {name: value for name, value in values.items() if name in names}))
+        refused = (rehearse or _in_a_process)(tasks, study.notebooks) if tasks else {}
+        return {node: why for node, why in refused.items() if node in asked}
+
+
+def shown(refused: dict[str, str]) -> str:
+    """Each refusal in a line, with the first of the nodes that it is about."""
+    first = {why: node for node, why in reversed(refused.items())}
+    return "\n".join(f"{node}: {why}" for node, why in refused.items() if first[why] == node)
+
+
+def _in_a_process(cells: list[Cell], notebooks: Path) -> dict[str, str]:
+    """`run_cells` in a process of its own, which alone imports what the cells do, in the notebooks' folder."""
     command = [sys.executable, "-m", "antidisrupt_lib.study.checks"]
-    done = subprocess.run(command, input=request, capture_output=True, text=True)
+    done = subprocess.run(command, input=json.dumps(cells), capture_output=True, text=True, cwd=notebooks)
     if done.returncode:
-        raise ValueError(done.stderr.strip())
+        last_words = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise ValueError(f"The checks ended with exit status {done.returncode}. {last_words}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _read_checks(path: Path) -> tuple[str, set[str]]:
@@ -45,17 +70,16 @@ def _read_checks(path: Path) -> tuple[str, set[str]]:
     return code, {name.id for name in ast.walk(ast.parse(code)) if isinstance(name, ast.Name)}
 
 
-def _main() -> int:
-    """Run the cells that come in; 1 and the errors' texts on standard error, if there are any."""
-    errors = []
-    for node, code, values in json.load(sys.stdin):
+def run_cells(cells: list[Cell]) -> dict[str, str]:
+    """Run cells in order; returns the texts of their errors by node."""
+    errors = {}
+    for node, code, values in cells:
         try:
             exec(code, dict(values))
         except Exception as error:  # whatever the cell raises is its verdict
-            errors.append(f"{node}: {error}")
-    print("\n".join(errors), file=sys.stderr)
-    return bool(errors)
+            errors[node] = str(error)
+    return errors
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    print("\n" + json.dumps(run_cells(json.load(sys.stdin))))

@@ -105,19 +105,23 @@ class Study:
         return at_leaves(lambda read: read and str(self.result(read.node) / read.path), node.inputs)
 
 
-def load_study(params: Path | str, *, outputs: Path, notebooks: Path, assignments: Iterable[str] = ()) -> Study:
+def load_study(
+    params: Path | str, *, outputs: Path, notebooks: Path, assignments: Iterable[str] = (),
+    overrides: Path | str | None = None,
+) -> Study:  # fmt: skip
     """Read a study file and check all of it against the notebooks it runs.
 
     Args:
         outputs: parent of the study's own folder.
         notebooks: where the notebooks lie.
         assignments: `stage.name=value` texts that change the file's values.
+        overrides: a file with values for all stages of a notebook, which change the study's before `assignments` do.
 
     Raises:
         FileNotFoundError: the file or a notebook is not there.
         ValueError: names, values, grids or wiring are wrong; the text says where.
     """
-    file, notebooks = read_study(params, assignments), Path(notebooks).resolve()
+    file, notebooks = read_study(params, assignments, overrides), Path(notebooks).resolve()
     nodes = build_nodes(file, notebooks)
     if file.evaluation != EVALUATION:
         single = [name for name, node in nodes.items() if not node.variant]

@@ -60,7 +60,6 @@ def run_node(task: Task) -> Result:
         "MKL_NUM_THREADS": str(task.threads),
         "ANTIDISRUPT_THREADS": str(task.threads),
         "ANTIDISRUPT_PROGRESS": str(task.progress),
-        "HF_HUB_OFFLINE": "1",
     }
     process = subprocess.run(
         [sys.executable, "-m", "antidisrupt_lib.study.node"],

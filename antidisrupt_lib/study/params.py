@@ -68,8 +68,8 @@ class StudyFile:
 # Study files
 
 
-def read_study(path: Path | str, assignments: Iterable[str] = ()) -> StudyFile:
-    """Read a study file and apply `stage.name=value` assignments to it.
+def read_study(path: Path | str, assignments: Iterable[str] = (), overrides: Path | str | None = None) -> StudyFile:
+    """Read a study file, change every stage as `overrides` says of its notebook, and apply `stage.name=value` texts.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -80,6 +80,10 @@ def read_study(path: Path | str, assignments: Iterable[str] = ()) -> StudyFile:
     study = StudyFile(
         raw.get("study"), raw.get("threads", 1), raw.get("results", EVALUATION), raw["common"], raw["stages"]
     )
+    for notebook, values in read_overrides(overrides).items() if overrides else ():
+        for name, stage in study.stages.items():
+            if stage.get("notebook", name) == notebook:
+                study.stages[name] = _overridden(stage, values)
     for assignment in assignments:
         _assign(study, assignment)
     _check_names(study, path)
@@ -102,6 +106,28 @@ def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict:
     base = _read_tables(path.parent / str(raw.pop("base")), (*above, path.resolve()))
     merged = base["stages"] | {name: base["stages"].get(name, {}) | stage for name, stage in raw["stages"].items()}
     return base | raw | {"common": base["common"] | raw["common"], "stages": merged}
+
+
+def _overridden(stage: dict, values: dict) -> dict:
+    """The stage with other values, also on those axes of its grid that it has."""
+    axes, given = (_mapping(table.get("grid", {}), "grid") for table in (stage, values))
+    grid = {axis: given.get(axis, own) for axis, own in axes.items()}
+    single = {name: value for name, value in values.items() if name != "grid" and name not in grid}
+    return stage | single | ({"grid": grid} if grid else {})
+
+
+def read_overrides(path: Path | str) -> dict[str, dict]:
+    """{notebook: values} of a file of overrides, for the stages of any study that run these notebooks.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no table of tables.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of overrides {path}. See params/overrides/.")
+    tables = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
+    return {name: _mapping(values, f"{path}, notebook {name}") for name, values in tables.items()}
 
 
 def _check_names(study: StudyFile, path: Path) -> None:
