@@ -40,11 +40,13 @@ def labels(fake: np.ndarray | pd.Series) -> np.ndarray:
 def columns_of(scores: Columns, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(labels, scores, weights), each image counting once if the weights are None.
 
-    A score that isn't finite makes all weights NaN, and so every measure.
+    If a score isn't finite, all weights are NaN, and so is every measure.
     """
     fake, score = labels(scores["fake"]), np.asarray(scores["score"], float)
     weights = np.ones(len(fake)) if weights is None else weights
-    return fake, score, weights if np.isfinite(score).all() else np.full_like(weights, np.nan)
+    if not np.isfinite(score).all():
+        return fake, np.zeros_like(score), np.full_like(weights, np.nan)
+    return fake, score, weights
 
 
 def class_weights(fake: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

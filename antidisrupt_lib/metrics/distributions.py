@@ -103,9 +103,9 @@ def in_manifold(queries: np.ndarray, reference: np.ndarray, k: int = 3, photos: 
         raise ValueError(f"{found + 1} images have no {k} neighbours each. Measure more photos.")
     between = np.where(same, np.inf, cdist(reference, reference))
     radii = np.partition(between, k - 1, axis=1)[:, k - 1]
-    distances = cdist(queries, reference)
+    distances, odd = cdist(queries, reference), ~np.isfinite(queries).all(1) | ~np.isfinite(reference).all()
     inside = distances <= radii if photos is None else (distances <= radii) & ~same
-    return np.where(np.isnan(distances).any(1) | np.isnan(between).any(), np.nan, inside.any(1))
+    return np.where(odd, np.nan, inside.any(1))
 
 
 def precision_recall(generated: np.ndarray, real: np.ndarray, k: int = 3) -> tuple[float, float]:

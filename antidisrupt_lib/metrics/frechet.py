@@ -26,9 +26,9 @@ def frechet_distance(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = 
     """
     if weights is not None:
         a, b, weights = a[weights > 0], b[weights > 0], weights[weights > 0]
-    (mu_a, a), (mu_b, b) = (_centred(table.astype(np.float64), weights) for table in (a, b))
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+    if not (np.isfinite(a).all() and np.isfinite(b).all()) or min(len(a), len(b)) < 2:
         return float("nan")
+    (mu_a, a), (mu_b, b) = (_centred(table.astype(np.float64), weights) for table in (a, b))
     trace = np.square(a).sum() + np.square(b).sum()
     if len(a) > a.shape[1]:
         a, b = (_root(table) for table in (a, b))
@@ -39,8 +39,6 @@ def frechet_distance(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = 
 def _centred(table: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """(mean, rows whose Gram matrix is the covariance): centred, times the root of their weight over sqrt(n - 1)."""
     weights = np.ones(len(table)) if weights is None else weights
-    if weights.sum() < 2:
-        return np.full(table.shape[1], np.nan), np.full_like(table, np.nan)
     mean = weights @ table / weights.sum()
     return mean, (table - mean) * np.sqrt(weights / (weights.sum() - 1))[:, None]
 
