@@ -103,7 +103,9 @@ def coverage(seed_spread: float, person_spread: float, seeds: int, studies: int 
     return held / studies
 
 
-@pytest.mark.parametrize(("seed_spread", "person_spread", "seeds"), [(1, 0.5, 3), (1, 0.05, 3), (1, 1, 2), (0.02, 1, 3)])
+@pytest.mark.parametrize(
+    ("seed_spread", "person_spread", "seeds"), [(1, 0.5, 3), (1, 0.05, 3), (1, 1, 2), (0.02, 1, 3)]
+)
 def test_intervals_over_seeds_and_people_hold_the_truth_about_95_percent_of_the_time(seed_spread, person_spread, seeds):
     assert 0.92 <= coverage(seed_spread, person_spread, seeds) <= 0.99
 
