@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from antidisrupt_lib import tables
 from antidisrupt_lib.metrics.arms import ARM_AXES, detector_results, world_results
 from antidisrupt_lib.metrics.comparison import compare, comparison_results, disruption_left, distribution_draws
-from antidisrupt_lib.metrics.detection import MEASURES, detection_measures, labels
+from antidisrupt_lib.metrics.detection import MEASURES, detection_measures, explained_measures, labels
 from antidisrupt_lib.metrics.leak import leak_results, worth_table
 from antidisrupt_lib.metrics.operating import operating_measures, per_video, reliability
 from antidisrupt_lib.metrics.results import mean_result, pick, plain_result, read_results, result, write_results
@@ -145,6 +145,14 @@ def test_attacks_on_scores_that_are_not_finite_have_no_success(bad):
     assert undefined(never[1], "no fake was called fake before")
     rows = robustness_results(pd.concat([clean.assign(attack=""), attacked.assign(score=0.9)]), draws=20)
     assert any(undefined(row, "no attack succeeded") for row in rows if row["metric"] == "l2_norm_of_successes")
+
+
+@kind
+def test_a_notebooks_table_of_measures_says_why():
+    assert explained_measures(scores())["note"] == ""
+    assert explained_measures(scores(bad=np.nan))["note"] == "1 of 16 scores are not finite"
+    alone = explained_measures(scores().assign(person="a"))
+    assert alone["note"].startswith("no threshold of other people") and alone["auc"] > 0.5
 
 
 # Arms, worlds, splits

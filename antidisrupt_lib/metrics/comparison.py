@@ -53,7 +53,6 @@ UNITS = {
 MASKED = ("l2_masked", "share_disrupted_masked", "d_mask")  # not defined where the edit changed nothing
 NEIGHBOURS = 3
 PUBLISHED_BATCH = 32
-FIXED = "held fixed: forger, purifier"
 FRECHET_DRAWS = 400  # each takes a singular value decomposition
 MOST_PHOTOS = 500  # in the measures that pair all images with all; evenly spread over the set
 
@@ -147,6 +146,11 @@ def _array(parts: Iterable[Tensor]) -> np.ndarray:
     return torch.cat(list(parts)).cpu().numpy()
 
 
+def fixed(axes: dict) -> str:
+    """What the intervals of a disruption's or a purification's rows hold fixed."""
+    return "held fixed: forger, purifier" if axes.get("purifier") else "held fixed: forger"
+
+
 def comparison_results(
     found: Comparison, axes: dict, people: pd.Series, extractor_name: str, drawn: Mapping[str, Draws]
 ) -> list[dict]:
@@ -162,11 +166,11 @@ def comparison_results(
     """
     rows = []
     for name, values in (found.fakes | found.photos).items():
-        units, values, note = people.repeat(values.size // len(people)), values.ravel(), FIXED
+        units, values, note = people.repeat(values.size // len(people)), values.ravel(), fixed(axes)
         if name in MASKED and not np.isnan(found.fakes["l2"]).any():
             defined = ~np.isnan(values)
             units, values = units[defined], values[defined]
-            note = join_notes("" if defined.all() else f"{(~defined).sum()} edits changed no pixel", FIXED)
+            note = join_notes("" if defined.all() else f"{(~defined).sum()} edits changed no pixel", fixed(axes))
         rows.append(mean_result(axes, name, values, units, UNITS[name], note))
     empty = np.isnan(found.fakes["l2_masked"]) & ~np.isnan(found.fakes["l2"])
     rows.append(plain_result(axes, "empty_masks", empty.sum(), empty.size, "edits that changed no pixel"))
@@ -223,7 +227,7 @@ def _distance_rows(found: Comparison, axes: dict, drawn: Mapping[str, Draws]) ->
         estimate = interval(draws, POSITIVE if frechet else FREE, basic=frechet)
         unit = "deepfakes against clean ones" + ("" if frechet else ", pairs of different photos")
         n = images if frechet else len(_some_photos(found)) * found.features.shape[1]
-        note = _why_no_distance(estimate.value, len(found.features)) or join_notes(estimate.note, FIXED)
+        note = _why_no_distance(estimate.value, len(found.features)) or join_notes(estimate.note, fixed(axes))
         rows.append(result(axes, name, *estimate[:3], n, unit, draws.over, note))
     return rows
 
@@ -246,7 +250,8 @@ def _manifold_rows(found: Comparison, axes: dict, people: pd.Series, extractor_n
             why = f"{len(some)} photos have no {NEIGHBOURS} neighbours of other photos"
             rows.append(plain_result(axes, metric, np.nan, 0, unit, why))
         else:
-            rows.append(mean_result(axes, metric, in_manifold(one, other, NEIGHBOURS, photos), units, unit, FIXED))
+            inside = in_manifold(one, other, NEIGHBOURS, photos)
+            rows.append(mean_result(axes, metric, inside, units, unit, fixed(axes)))
     return rows
 
 

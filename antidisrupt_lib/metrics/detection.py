@@ -170,6 +170,13 @@ def why_undefined(name: str, scores: pd.DataFrame) -> str:
     return next((why for part, why in reasons.items() if part in name), "not a finite number")
 
 
+def explained_measures(scores: pd.DataFrame) -> dict[str, float | str]:
+    """`detection_measures`, and in `note` why some of them are not defined."""
+    found = detection_measures(scores)
+    reasons = {why_undefined(name, scores): None for name, value in found.items() if not np.isfinite(value)}
+    return found | {"note": "; ".join(reasons)}
+
+
 def drop(clean: np.ndarray, arm: np.ndarray) -> np.ndarray:
     """What was lost against the detector trained on clean photos, as a share (x 100: percentage points)."""
     return clean - arm

@@ -177,11 +177,9 @@ def _with_seeds(value: float, low: float, high: float, seeds: np.ndarray, bounds
     return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 
 
-def percentile_interval(samples: np.ndarray, units: int | None = None) -> tuple[float, float]:
+def percentile_interval(samples: np.ndarray, units: int) -> tuple[float, float]:
     """The central 95 % of a bootstrap's values, widened for few units as the head of this file says."""
-    tail = TAIL
-    if units is not None:
-        tail = stats.norm.sf(stats.t.ppf(1 - TAIL, units - 1) * np.sqrt(units / (units - 1)))
+    tail = stats.norm.sf(stats.t.ppf(1 - TAIL, units - 1) * np.sqrt(units / (units - 1)))
     low, high = np.quantile(samples, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.comparison import FIXED, UNITS
+from antidisrupt_lib.metrics.comparison import UNITS, fixed
 from antidisrupt_lib.metrics.intervals import Draws, Estimate, interval, mean_interval
 from antidisrupt_lib.metrics.results import AXES, bounds_of, join_notes, read_results, result
 from antidisrupt_lib.metrics.rows import units_of
@@ -98,7 +98,7 @@ def _photo_rows(kept: Kept, twin: Kept, axes: dict, other: str) -> list[dict]:
         found, n, over, left_out = _difference(kept.measures, twin.measures, metric)
         lost = f"{left_out} photos left out: undefined or infinite" if left_out else ""
         if n or left_out:
-            note = join_notes(found.note, lost, FIXED if n else "")
+            note = join_notes(found.note, lost, fixed(axes) if n else "")
             rows.append(result(axes, f"{metric}_minus_{other}", *found[:3], n, _unit(metric), over, note))
     return rows
 
@@ -112,7 +112,7 @@ def _distance_rows(kept: Kept, twin: Kept, axes: dict, other: str) -> list[dict]
         values = (kept.draws[metric] - twin.draws[metric]).loc[: kept.draws[metric].last_valid_index()]
         draws = Draws(values.to_numpy()[None], units.nunique(), str(units.name))
         found = interval(draws, basic=metric.startswith("frechet"))
-        note = join_notes(found.note, FIXED) if np.isfinite(found.value) else "undefined on one side"
+        note = join_notes(found.note, fixed(axes)) if np.isfinite(found.value) else "undefined on one side"
         unit = "difference over the same photos"
         rows.append(result(axes, f"{metric}_minus_{other}", *found[:3], len(units), unit, draws.over, note))
     return rows

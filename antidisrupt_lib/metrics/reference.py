@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from antidisrupt_lib.metrics.comparison import FIXED, Outputs
+from antidisrupt_lib.metrics.comparison import Outputs, fixed
 from antidisrupt_lib.metrics.distances import l2, success
 from antidisrupt_lib.metrics.results import mean_result
 
@@ -45,9 +45,9 @@ def against_vanilla_results(
     per_fake, unit = people.repeat(len(left) // len(people)), "[-1, 1] units, squared, to the vanilla clean output"
     share = "share of edits with l2_vanilla >= 0.05"
     return [
-        mean_result(axes, "l2_vanilla", left, per_fake, unit, FIXED),
-        mean_result(axes, "share_disrupted_vanilla", success(left), per_fake, share, FIXED),
-        mean_result(axes, "l2_vanilla_clean", own, per_fake, f"{unit}, of clean photos", FIXED),
+        mean_result(axes, "l2_vanilla", left, per_fake, unit, fixed(axes)),
+        mean_result(axes, "share_disrupted_vanilla", success(left), per_fake, share, fixed(axes)),
+        mean_result(axes, "l2_vanilla_clean", own, per_fake, f"{unit}, of clean photos", fixed(axes)),
     ]
 
 
