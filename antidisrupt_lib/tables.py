@@ -11,7 +11,7 @@ OF_PHOTOS = (
     r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_|_as_published).)+"
     "|seconds_per_image|network_calls"
 )
-OF_DETECTORS = "accuracy|auc|recall_real|recall_fake|drop|recovery"
+OF_DETECTORS = "(accuracy|recall_real|recall_fake|drop|recovery)(_at_fpr_5)?|auc|(drop|recovery)_auc"
 OF_ATTACKS = "accuracy|recall_real|recall_fake|attack_success|attack_success_first_fake|l2_norm"
 UNKNOWN = "–"
 PUBLISHED = ", published"
@@ -65,13 +65,19 @@ def attack_summary(results: pd.DataFrame) -> pd.DataFrame:
 
 def _paper_table(rows: pd.DataFrame, index: list[str], metrics: str) -> pd.DataFrame:
     rows = rows[rows["metric"].str.fullmatch(metrics)]
-    text = [
-        f"{row.value:.3g}" if np.isnan(row.low) else f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
-        for row in rows.itertuples()
-    ]
-    rows = rows.assign(text=text, **{axis: rows[axis].fillna("") for axis in index})
+    rows = rows.assign(
+        text=[told(row, "{:.3g}") for row in rows.itertuples()], **{axis: rows[axis].fillna("") for axis in index}
+    )
     table = rows.pivot_table(index=index, columns="metric", values="text", aggfunc="first", sort=False)
     return table.fillna("").reset_index().rename_axis(columns=None)
+
+
+def told(row: tuple, number: str) -> str:
+    """A results row's value and interval, each in the format `number`; a dash and the reason, if it is not defined."""
+    if np.isnan(row.value):
+        return f"{UNKNOWN} ({row.note})"
+    value, low, high = (number.format(each) for each in (row.value, row.low, row.high))
+    return value if np.isnan(row.low) else f"{value} [{low}, {high}]"
 
 
 def headline(results: pd.DataFrame, attack: str) -> str:
@@ -90,8 +96,7 @@ def headline(results: pd.DataFrame, attack: str) -> str:
 
 
 def _value(rows: pd.DataFrame) -> str:
-    row = rows.iloc[0]
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    return told(next(rows.itertuples()), "{:.1%}")
 
 
 # Attacked and defended detectors as two publications show them: percent, their numbers beside ours
@@ -139,9 +144,12 @@ def regularisation_table(results: pd.DataFrame) -> pd.DataFrame:
     rows = _without_mixed(pick(_with_published(results, gandhi_jain.PUBLISHED), metric="recall_fake", purifier=""))
     rows = rows[rows["detector"].isin(rows.loc[rows["arm"].str.startswith("lipschitz"), "detector"])]
     strengths = rows[rows["arm"].str.fullmatch(r"lipschitz(_[\d.]+)?")].groupby(["attack", "detector"], sort=False)
-    over = strengths["value"].agg(lipschitz_average="mean", lipschitz_best="max").reset_index()
-    over = over.melt(["attack", "detector"], var_name="arm")
-    over = over.assign(text=(100 * over["value"]).map("{:.1f}".format), of="")
+    over = strengths["value"].agg(
+        lipschitz_average=lambda values: values.mean(skipna=False),
+        lipschitz_best=lambda values: values.max(skipna=False),
+    )
+    over = over.reset_index().melt(["attack", "detector"], var_name="arm").assign(of="")
+    over["text"] = [UNKNOWN if np.isnan(value) else f"{100 * value:.1f}" for value in over["value"]]
     rows = pd.concat([pick(rows, arm=[*kinds]), over])
     return _beside(rows.assign(metric=rows["arm"].map(kinds)), ["attack", "detector"], [*kinds.values()])
 
@@ -211,8 +219,7 @@ def _with_published(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
 def _percent(row: object) -> str:
     if row.metric == "seconds_per_image":
         return f"{row.value:.3g}"
-    value, low, high = (f"{100 * number:.1f}" for number in (row.value, row.low, row.high))
-    return value if np.isnan(row.low) else f"{value} [{low}, {high}]"
+    return told(row._replace(value=100 * row.value, low=100 * row.low, high=100 * row.high), "{:.1f}")
 
 
 def _beside(rows: pd.DataFrame, index: list[str], columns: list[str]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +62,9 @@ def run_training(
     All randomness of a step must come from generators keyed by its number i, and all its memory must be in `state`:
     then a run that is stopped and resumed ends at the same weights as one that never stopped.
 
+    Recorded losses must be finite, and so must be all that a checkpoint holds: a checkpoint is always worth resuming.
+    What comes after the last one is done again by the next run, and fails at the same step.
+
     Args:
         step: one optimisation step; returns its losses by name, as scalar tensors.
         state: what the step changes: networks and optimisers.
@@ -72,19 +76,44 @@ def run_training(
         The losses, a row per recorded step (about 200 in all).
 
     Raises:
-        ValueError: the checkpoint belongs to other hyperparameters.
+        ValueError: the checkpoint belongs to other hyperparameters, or holds numbers that aren't finite.
+        FloatingPointError: a loss or a weight isn't finite; the text names the step and the term.
     """
     first, history = _resume(state, Path(checkpoint), about)
     every = max(1, steps // 200)
     for i in progress(range(first, steps), what, total=steps, done=first):
-        losses = step(i)
+        losses, saves = step(i), (i + 1) % save_every == 0 or i == steps - 1
+        if i % every == 0 or saves:
+            numbers = {name: float(loss) for name, loss in losses.items()}
+            fault = next((f"{name} is {number}" for name, number in numbers.items() if not isfinite(number)), "")
+            _refuse(fault, i, what, checkpoint)
         if i % every == 0 or i == steps - 1:
-            history.append({"step": i} | {name: float(loss) for name, loss in losses.items()})
-        if (i + 1) % save_every == 0 or i == steps - 1:
+            history.append({"step": i} | numbers)
+        if saves:
+            _refuse(not_finite({name: part.state_dict() for name, part in state.items()}), i, what, checkpoint)
             _save_checkpoint(state, Path(checkpoint), about, i + 1, history)
             if on_save:
                 on_save(i + 1)
     return pd.DataFrame(history)
+
+
+def _refuse(fault: str, i: int, what: str, checkpoint: Path | str) -> None:
+    if fault:
+        raise FloatingPointError(
+            f"The training of {what} broke down at step {i}: {fault}. Its last checkpoint is from before. Lower "
+            f"its learning rate or the weights of its loss, and delete {checkpoint}, if it is there, to start anew."
+        )
+
+
+def not_finite(part: object, name: str = "") -> str:
+    """The first number in nested dicts and lists of tensors that isn't finite, in words: "detector.fc.weight isn't
+    finite"; "" if all are.
+    """
+    if isinstance(part, Tensor):
+        return "" if not part.is_floating_point() or bool(part.isfinite().all()) else f"{name} isn't finite"
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    found = (not_finite(inner, f"{name}.{key}" if name else str(key)) for key, inner in items)
+    return next(filter(None, found), "")
 
 
 def clear_checkpoint(checkpoint: Path | str) -> None:
@@ -109,6 +138,8 @@ def _resume(state: dict, path: Path, about: dict) -> tuple[int, list[dict]]:
             f"The checkpoint {path} was made with other hyperparameters ({saved['about']}) than these ({about}). "
             "Delete it to start anew, or go back to its hyperparameters to resume."
         )
+    if fault := not_finite(saved["state"]):
+        raise ValueError(f"The checkpoint {path} can't be resumed: its {fault}. Delete it to start anew.")
     for name, part in state.items():
         part.load_state_dict(saved["state"][name])
     return saved["done"], saved["history"]

@@ -1,8 +1,13 @@
 """Kernel distance, precision and recall agree with torchmetrics and scikit-learn."""
 
+from itertools import permutations, product
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics.pairwise import polynomial_kernel as their_kernel
 from sklearn.neighbors import NearestNeighbors
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -10,10 +15,12 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from antidisrupt_lib.metrics.distributions import (
     in_manifold,
     kernel_distance,
-    kernel_interval,
+    kernel_draws,
+    paired_kernel_distance,
     polynomial_kernel,
     precision_recall,
 )
+from antidisrupt_lib.metrics.intervals import interval
 
 RNG = np.random.default_rng(11)
 
@@ -60,10 +67,58 @@ def test_two_samples_of_one_distribution_have_a_kernel_distance_around_zero():
 def test_the_kernel_interval_holds_the_distance_and_is_not_biased_by_repeated_photos():
     a, b = RNG.standard_normal((60, 1, 4)), RNG.standard_normal((60, 1, 4)) + 0.7
     a, b = (t + 0.1 * RNG.standard_normal((60, 5, 4)) for t in (a, b))
-    value, low, high = kernel_interval(a, b)
-    assert value == pytest.approx(kernel_distance(a.reshape(-1, 4), b.reshape(-1, 4)))
+    value, low, high, _ = interval(kernel_draws(a, b, photos(60)))
+    assert value == paired_kernel_distance(a, b)[0]
     assert low < value < high and abs((low + high) / 2 - value) < 0.25 * (high - low)
-    assert kernel_interval(a, a)[0] < 0.05 * value
+
+
+def photos(n: int) -> pd.Series:
+    return pd.Series([f"{i}" for i in range(n)], name="photos")
+
+
+def by_pairs(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
+    """The mean kernel over all images of pairs of different photos, photo by photo."""
+    total = count = 0.0
+    for i, j in permutations(range(len(a)), 2):
+        for p, q in product(a[i], b[j]):
+            total += weights[i] * weights[j] * (p @ q / len(p) + 1) ** 3
+            count += weights[i] * weights[j]
+    return total / count
+
+
+@settings(deadline=None, max_examples=15, derandomize=True)
+@given(n=st.integers(2, 6), count=st.integers(1, 3), seed=st.integers(0, 10**6))
+def test_the_paired_kernel_distance_counts_pairs_of_different_photos_alone(n, count, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((2, n, count, 4))
+    weights = rng.integers(0, 3, n) + np.eye(n)[0] + np.eye(n)[-1]
+    expected = by_pairs(a, a, weights) + by_pairs(b, b, weights) - 2 * by_pairs(a, b, weights)
+    assert paired_kernel_distance(a, b, weights[None])[0] == pytest.approx(expected, abs=1e-9)
+    assert paired_kernel_distance(a, a, weights[None])[0] == 0
+
+
+def test_the_paired_kernel_distance_of_twins_is_that_of_their_distributions():
+    def twins(shift: float, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+        a = RNG.standard_normal((n, 1, 4)).repeat(2, 1)
+        return a, a + shift + 0.05 * RNG.standard_normal((n, 2, 4))
+
+    found = np.array([[paired_kernel_distance(*twins(shift))[0] for _ in range(150)] for shift in (0, 0.5)])
+    errors = found.std(1) / np.sqrt(150)
+    far = np.mean([kernel_distance(*tables(200, 200, 4, 0.5)) for _ in range(20)])  # of sets that share no photo
+    assert abs(found[0].mean()) < 4 * errors[0] + 0.01 and found[1].mean() == pytest.approx(far, rel=0.1)
+    assert kernel_distance(*(t.reshape(-1, 4) for t in twins(0))) < -2 * abs(found[0].mean())  # what twins make of it
+
+
+def test_a_twin_is_no_proof_that_an_image_lies_among_the_others():
+    clean = RNG.standard_normal((60, 1, 2)).repeat(2, 1).reshape(-1, 2)
+    of = np.repeat(np.arange(60), 2)
+    lost = clean + [50, 0]
+    lost[:2] = clean[:2]  # one photo's deepfakes are as they were, all others far away
+    assert in_manifold(lost, clean, photos=of)[2:].sum() == 0 and in_manifold(clean, clean, photos=of).mean() > 0.9
+    alone = np.array([[1000.0, 0], [1000, 0], *RNG.standard_normal((10, 2))])
+    twins = np.repeat(np.arange(6), 2)
+    assert in_manifold(alone, alone).all()  # an image is its own twin's neighbour
+    assert in_manifold(alone, alone, photos=twins)[:2].tolist() == [0, 0]
 
 
 def test_precision_and_recall_agree_with_brute_force():

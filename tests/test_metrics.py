@@ -10,16 +10,16 @@ from scipy.spatial.distance import cosine
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
-from antidisrupt_lib.metrics import detection
-from antidisrupt_lib.metrics.comparison import compare, comparison_results, disruption_left, measures_table
-from antidisrupt_lib.metrics.detection import (
-    ARM_AXES,
-    detection_measures,
-    detector_results,
-    drop,
-    find_scores,
-    recovery,
+from antidisrupt_lib.metrics.arms import ARM_AXES, detector_results, find_scores
+from antidisrupt_lib.metrics.comparison import (
+    Comparison,
+    compare,
+    comparison_results,
+    disruption_left,
+    distribution_draws,
+    measures_table,
 )
+from antidisrupt_lib.metrics.detection import detection_measures, drop, recovery
 from antidisrupt_lib.metrics.distances import (
     d_mask,
     d_pix,
@@ -34,7 +34,7 @@ from antidisrupt_lib.metrics.distances import (
     ssim,
 )
 from antidisrupt_lib.metrics.frechet import choose_extractor, frechet_distance, inception_extractor
-from antidisrupt_lib.metrics.intervals import draw_counts, mean_interval, percentile_interval, set_interval
+from antidisrupt_lib.metrics.intervals import POSITIVE, Draws, draw_counts, interval, mean_interval, set_draws
 
 RNG = np.random.default_rng(5)
 
@@ -43,6 +43,10 @@ def pair(n: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     smooth = np.kron(RNG.random((n, 3, 8, 8)), np.ones((4, 4)))
     y0 = np.clip(smooth + 0.05 * RNG.standard_normal(smooth.shape), 0, 1)
     return torch.tensor(np.clip(y0 + 0.1 * RNG.standard_normal(y0.shape), 0, 1)).float(), torch.tensor(y0).float()
+
+
+def ids(units: np.ndarray, name: str = "photos") -> pd.Series:
+    return pd.Series(units.astype(str), name=name)
 
 
 # Distances
@@ -162,18 +166,18 @@ def test_every_bootstrap_sample_is_as_large_as_the_set():
 
 def test_the_interval_of_a_mean_agrees_with_scipy():
     values = RNG.gamma(2, size=80)
-    mean, low, high = mean_interval(values, np.arange(80))
+    mean, low, high, _ = mean_interval(values, ids(np.arange(80)))
     theirs = stats.bootstrap((values,), np.mean, n_resamples=5000, method="percentile", rng=0).confidence_interval
     assert mean == pytest.approx(values.mean())
     assert [low, high] == pytest.approx(list(theirs), abs=0.06 * (high - low))
 
 
 def test_95_percent_intervals_hold_the_truth_about_95_percent_of_the_time():
-    def share_held(ids: np.ndarray, studies: int) -> float:
+    def share_held(photos: np.ndarray, studies: int) -> float:
         held = 0
         for _ in range(studies):  # five fakes a photo that stand and fall together; the truth is 0
             values = np.repeat(RNG.standard_normal(50), 5) + 0.3 * RNG.standard_normal(250)
-            _, low, high = mean_interval(values, ids)
+            _, low, high, _ = mean_interval(values, ids(photos))
             held += low <= 0 <= high
         return held / studies
 
@@ -181,16 +185,21 @@ def test_95_percent_intervals_hold_the_truth_about_95_percent_of_the_time():
     assert share_held(np.arange(250), 40) < 0.8  # what one would get by taking images for independent
 
 
-def test_undefined_draws_are_left_out_of_an_interval():
-    samples = np.array([np.nan, np.inf, *np.linspace(0, 1, 101)])
-    assert percentile_interval(samples) == pytest.approx((0.025, 0.975))
-    assert np.isnan(percentile_interval(np.array([np.nan]))).all()
+def test_undefined_draws_are_left_out_of_an_interval_unless_they_are_many():
+    samples = np.append(np.linspace(0, 1, 101), [np.nan, np.inf])
+    found = interval(Draws(np.append(0.5, samples)[None], 10**6, "people"))
+    assert found[:3] == pytest.approx((0.5, 0.025, 0.975), abs=1e-4)
+    found = interval(Draws(np.append(0.5, [*samples, *[np.nan] * 9])[None], 50, "people"))
+    assert (
+        found.value == 0.5 and np.isnan(found.low) and found.note == "no interval: undefined in over 5 % of the draws"
+    )
 
 
 def test_the_interval_of_a_distance_is_not_biased_by_repeated_photos():
     a, b = RNG.standard_normal((40, 6)), RNG.standard_normal((40, 6)) + 1
-    value, low, high = set_interval(lambda index: frechet_distance(a[index], b[index]), 40)
-    assert value == frechet_distance(a, b) and 0 <= low < value < high
+    drawn = set_draws(lambda weights: frechet_distance(a, b, weights), ids(np.arange(40)), 100)
+    value, low, high, _ = interval(drawn, POSITIVE, basic=True)
+    assert value == pytest.approx(frechet_distance(a, b)) and 0 <= low < value < high
 
 
 # Comparison
@@ -198,6 +207,11 @@ def test_the_interval_of_a_distance_is_not_biased_by_repeated_photos():
 
 def batches(x: torch.Tensor, size: int = 4):
     return [(slice(i, i + size), x[i : i + size]) for i in range(0, len(x), size)]
+
+
+def results_of(found: Comparison, people: pd.Series) -> list[dict]:
+    drawn = distribution_draws(found, people, "colour")
+    return comparison_results(found, {"stage": "purify"}, people, "colour", drawn)
 
 
 def test_a_comparison_of_known_images_gives_known_numbers(faces):
@@ -217,7 +231,7 @@ def test_a_comparison_of_known_images_gives_known_numbers(faces):
     assert np.allclose(found.photos["psnr"][:6], 20, atol=1e-3)
     left = disruption_left(batches(clean), batches(clean + shift), two_copies)
     assert left == pytest.approx({"share_disrupted": 0.5, "l2": found.fakes["l2"].mean()})
-    rows = {row["metric"]: row for row in comparison_results(found, {"stage": "purify"}, faces.image_ids, "colour")}
+    rows = {row["metric"]: row for row in results_of(found, faces.people)}
     assert list(rows) == [
         "l1", "l2", "share_disrupted", "l2_masked", "share_disrupted_masked", "l_inf", "l_inf_as_published", "d_pix",
         "d_mask", "psnr", "ssim", "empty_masks", "share_disrupted_as_published", "frechet_colour_as_published",
@@ -226,7 +240,9 @@ def test_a_comparison_of_known_images_gives_known_numbers(faces):
     ]  # fmt: skip
     assert rows["share_disrupted"]["value"] == 0.5 and rows["share_disrupted"]["n"] == 24
     assert rows["l1"]["value"] == pytest.approx(0.225, abs=1e-5) and rows["psnr"]["n"] == 12
-    assert 0 < rows["share_disrupted"]["low"] < 0.5 < rows["share_disrupted"]["high"] < 1
+    assert 0 <= rows["share_disrupted"]["low"] < 0.5 < rows["share_disrupted"]["high"] <= 1
+    assert rows["share_disrupted"]["over"] == "people"
+    assert rows["share_disrupted"]["note"] == "held fixed: forger, purifier"
     assert rows["l_inf"]["value"] == pytest.approx(0.225, abs=1e-5) == rows["l_inf_as_published"]["value"]
     assert rows["share_disrupted_as_published"]["value"] == 1  # one batch, whose mean 0.051 hides the six below 0.05
     assert rows["empty_masks"]["value"] == 12 and rows["l2_masked"]["n"] == 12  # the first "edit" is the photo itself
@@ -249,20 +265,23 @@ def test_a_classifier_tells_which_attributes_a_treatment_keeps():
     outputs, extractor = (lambda x, rows: x[None]), (lambda x: x.mean((2, 3)))
     found = compare(batches(x), batches(treated), outputs, extractor, classifier=Judge())
     assert found.photos["attributes_kept"].tolist() == [0.5] * 4 + [1] * 4
-    table = measures_table(found, [f"{i}" for i in range(8)])
-    assert table["image_id"].tolist() == [f"{i}" for i in range(8)] and len(table.columns) == 14
+    table = measures_table(found, [f"{i}" for i in range(8)], ids(np.arange(8) // 2))
+    assert table["image_id"].tolist() == [f"{i}" for i in range(8)] and len(table.columns) == 15
+    assert table["person"].tolist() == [*"00112233"]
     assert np.allclose(table["l2"], found.fakes["l2"].mean(1)) and table["l2_masked"].isna().all()
     assert (table["perceptual_attribute_classifier"][:4] > 0).all()
 
 
 def test_untouched_photos_have_no_distance_and_no_psnr(faces):
     found = compare(batches(faces.x()), batches(faces.x()), lambda x, rows: x[None], lambda x: x.mean((2, 3)))
-    rows = {row["metric"]: row["value"] for row in comparison_results(found, {}, faces.image_ids, "colour")}
-    assert "psnr" not in rows and "l2_masked" not in rows and rows["ssim"] == pytest.approx(1)
+    named = {row["metric"]: row for row in results_of(found, faces.people)}
+    rows = {name: row["value"] for name, row in named.items()}
+    assert np.isnan(rows["psnr"]) and named["psnr"]["n"] == 0 and named["psnr"]["note"] == "infinite for 12 of 12"
+    assert np.isnan(rows["l2_masked"]) and rows["ssim"] == pytest.approx(1)
     assert rows["l1"] == rows["l2"] == rows["share_disrupted"] == 0 and rows["frechet_colour"] == pytest.approx(
         0, abs=1e-9
     )
-    assert rows["manifold_precision_colour"] == rows["manifold_recall_colour"] == 1
+    assert rows["kernel_distance_colour"] == 0 and rows["manifold_precision_colour"] == rows["manifold_recall_colour"]
 
 
 # Detection
@@ -287,14 +306,15 @@ def test_detection_measures_agree_with_scikit_learn():
         "accuracy": balanced_accuracy_score(fake, called), "auc": roc_auc_score(fake, table["score"]),
         "recall_real": recall_score(~fake, ~called), "recall_fake": recall_score(fake, called),
     }  # fmt: skip
-    assert detection_measures(table) == pytest.approx(expected)
+    found = detection_measures(table)
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert detection_measures(table, threshold=0.25)["recall_fake"] == pytest.approx(
         recall_score(fake, table["score"] >= 0.25)
     )
 
 
 def test_weights_count_a_row_as_often_as_they_say():
-    table = scores(0.5, 0.8)
+    table = scores(0.5, 0.8).assign(half=np.arange(40) % 2)
     counts = RNG.integers(0, 4, len(table))
     repeated = table.loc[table.index.repeat(counts)]
     assert detection_measures(table, counts.astype(float)) == pytest.approx(detection_measures(repeated))
@@ -304,21 +324,20 @@ def test_drop_and_recovery_are_their_fractions():
     clean, poisoned, purified = np.array([0.9, 0.9, 0.9]), np.array([0.5, 0.5, 0.9]), np.array([0.7, 0.9, 0.9])
     assert drop(clean, poisoned) == pytest.approx([0.4, 0.4, 0])
     assert recovery(clean, poisoned, purified) == pytest.approx([0.5, 1, np.nan], nan_ok=True)  # 0/0 is undefined
-    assert percentile_interval(recovery(clean, poisoned, purified))[1] <= 1
 
 
-def test_the_results_of_the_arms_are_those_of_pencil_and_paper(monkeypatch):
-    monkeypatch.setattr(detection, "DRAWS", 60)
+def test_the_results_of_the_arms_are_those_of_pencil_and_paper():
     arms = [
         scores(1.0, 1.0, arm="clean", poison_ratio=0.0), scores(1.0, 0.9, arm="clean", poison_ratio=0.0, seed=1),
         scores(0.5, 0.5, arm="poisoned", attack="pgd"),
         scores(0.9, 0.6, arm="purified", attack="pgd", purifier="ours"),
     ]  # fmt: skip
-    table = pd.DataFrame(detector_results(pd.concat(arms)))
+    table = pd.DataFrame(detector_results(pd.concat(arms), draws=60))
     mean = table[table["seed"].isna()].set_index(["arm", "metric"])
     assert mean["value"]["clean", "accuracy"] == pytest.approx(0.975)  # (1 + 0.95) / 2
-    assert mean["value"]["poisoned", "drop"] == pytest.approx(0.475)
-    assert mean["value"]["purified", "recovery"] == pytest.approx((0.75 - 0.5) / (0.975 - 0.5))
+    assert mean["value"]["poisoned", "drop"] == pytest.approx(0.5)  # of seed 0, which both have
+    assert mean["value"]["purified", "recovery"] == pytest.approx((0.75 - 0.5) / (1 - 0.5))
+    assert "the 1 seeds that both have" in mean["note"]["poisoned", "drop"]
     assert ("clean", "drop") not in mean.index and ("poisoned", "recovery") not in mean.index
     assert mean["value"]["purified", "accuracy_minus_poisoned"] == pytest.approx(0.25)
     assert (table["stage"] == "detect").all() and pd.isna(mean["attack"]["clean", "auc"])
@@ -328,14 +347,15 @@ def test_the_results_of_the_arms_are_those_of_pencil_and_paper(monkeypatch):
     assert (inside["low"] <= inside["value"] + 1e-9).all() and (inside["value"] <= inside["high"] + 1e-9).all()
 
 
-def test_detectors_of_two_purifiers_are_compared_on_the_same_draws(monkeypatch):
-    monkeypatch.setattr(detection, "DRAWS", 60)
+def test_detectors_of_two_purifiers_are_compared_on_the_same_draws():
     axes = {"arm": "purified", "attack": "pgd"}
     arms = [scores(0.9, 0.6, purifier="reverse_diffusion", **axes), scores(0.85, 0.6, purifier="jpeg", **axes)]
-    table = pd.DataFrame(detector_results(pd.concat(arms)))
+    table = pd.DataFrame(detector_results(pd.concat(arms), draws=60))
     found = table[table["metric"].str.contains("_minus_")]
-    assert found[["metric", "purifier"]].to_numpy().tolist() == [["accuracy_minus_jpeg", "reverse_diffusion"]]
-    assert found["value"].item() == pytest.approx(0.025) and found["low"].item() >= 0  # never worse in any draw
+    assert found["metric"].tolist() == [f"{name}_minus_jpeg" for name in ("accuracy", "auc", "accuracy_at_fpr_5")]
+    assert set(found["purifier"]) == {"reverse_diffusion"}
+    accuracy = found.iloc[0]
+    assert accuracy["value"] == pytest.approx(0.025) and accuracy["low"] >= 0  # never worse in any draw
 
 
 def test_scores_of_all_stages_are_found_once(tmp_path):

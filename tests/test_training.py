@@ -100,6 +100,57 @@ def counted(steps, tmp_path, **options):
     )  # fmt: skip
 
 
+def diverging(tmp_path, at: int, weights: bool = False, value: float = float("nan")):
+    """A training of 9 steps, saved every 3, whose loss (or one of whose weights) is `value` from step `at` on."""
+    network = torch.nn.Linear(1, 1)
+
+    def step(i: int) -> dict[str, torch.Tensor]:
+        torch.nn.init.constant_(network.weight, value if weights and i >= at else float(i))
+        return {"d_adv": torch.tensor(1.0), "d_gp": torch.tensor(value if i >= at and not weights else 0.5)}
+
+    training.run_training(
+        step, {"critic": network}, steps=9, checkpoint=tmp_path / "c", about={}, what="StarGAN", save_every=3
+    )
+
+
+@pytest.mark.kind("undefined numbers", "refused, at its step")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("at", [0, 4, 8])
+def test_a_loss_that_is_not_finite_stops_the_training_and_says_where(at, value, tmp_path):
+    with pytest.raises(
+        FloatingPointError, match=f"training of StarGAN broke down at step {at}: d_gp is {value}.*Lower"
+    ):
+        diverging(tmp_path, at, value=value)
+    saved = 3 * (at // 3)
+    assert (tmp_path / "c").exists() == (saved > 0)
+    assert not saved or torch.load(tmp_path / "c")["done"] == saved
+
+
+@pytest.mark.kind("undefined numbers", "refused, at its step")
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_checkpoint_holds_weights_that_are_not_finite(value, tmp_path):
+    with pytest.raises(FloatingPointError, match="at step 5: critic.weight isn't finite"):
+        diverging(tmp_path, 4, weights=True, value=value)
+    assert torch.load(tmp_path / "c")["done"] == 3
+    with pytest.raises(FloatingPointError, match="at step 5: critic.weight isn't finite"):
+        diverging(tmp_path, 4, weights=True, value=value)  # the resumed run ends where the first one did
+
+
+@pytest.mark.kind("undefined numbers", "refused")
+def test_a_checkpoint_that_holds_undefined_weights_is_not_resumed(tmp_path):
+    broken = {"critic": {"weight": torch.tensor([[torch.nan]]), "bias": torch.zeros(1)}}
+    torch.save({"state": broken, "about": "{}", "done": 3, "history": []}, tmp_path / "c")
+    with pytest.raises(ValueError, match="c can't be resumed: its critic.weight isn't finite. Delete it to start anew"):
+        diverging(tmp_path, 99)
+
+
+@pytest.mark.kind("undefined numbers", "refused, at its step")
+@pytest.mark.parametrize("train", [detector, denoiser])
+def test_a_learning_rate_beyond_all_bounds_is_found_out(train, faces, tmp_path):
+    with pytest.raises(FloatingPointError, match="broke down at step"):
+        train(faces, tmp_path / "c", 1e30)
+
+
 def test_samples_are_asked_for_at_every_checkpoint_and_at_the_end(tmp_path):
     done = []
     counted(7, tmp_path, save_every=3, on_save=done.append)

@@ -8,7 +8,8 @@ from antidisrupt_lib.detection.detectors import Detector, detect_with
 from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, score_table, train_detector
 from antidisrupt_lib.detection.worlds import find_detectors, open_worlds, score_worlds
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
-from antidisrupt_lib.metrics.detection import MEASURES, detection_measures, world_results
+from antidisrupt_lib.metrics.arms import world_results
+from antidisrupt_lib.metrics.detection import MEASURES, detection_measures
 from antidisrupt_lib.weights import save_weights
 
 AXES = {"faces": "random", "arm": "purified", "attack": "pgd", "purifier": "jpeg", "detector": "d", "poison_ratio": 1.0}

@@ -162,7 +162,7 @@ def train_detector(
 
 
 def score_table(detect: Detect, photos: FaceSet, fakes: FaceSet, device: torch.device | str = "cpu") -> pd.DataFrame:
-    """Scores of a test set: a row per image with image_id, source_id, fake (0 or 1) and score (P(fake)).
+    """Scores of a test set: a row per image with image_id, source_id, person, fake (0 or 1) and score (P(fake)).
 
     Crops of videos have their video_id too, and it is also their source: what stands and falls together.
     """
@@ -176,6 +176,7 @@ def score_rows(detect: Detect, faces: FaceSet, fake: bool, device: torch.device 
     source = faces.table["video_id" if in_videos else "source_id" if fake else "image_id"]
     scores = score(detect, faces, device).numpy()
     table = pd.DataFrame({"image_id": faces.image_ids, "source_id": source, "fake": int(fake), "score": scores})
+    table.insert(2, "person", faces.people)
     return table.assign(video_id=source) if in_videos else table
 
 

@@ -83,6 +83,41 @@ class FaceSet:
         """The first `count` images (all, if None), still a view of the file."""
         return self if count is None else FaceSet(self.images[:count], self.table.iloc[:count], self.axes)
 
+    @property
+    def people(self) -> pd.Series:
+        """Whose image each is, as text: its column `identity`, else its video, else the photo that it is or is made of.
+
+        What a bootstrap resamples; the Series' name, "people", "videos" or "photos", says which it is.
+        """
+        columns = {"identity": "people", "video_id": "videos", "source_id": "photos", "image_id": "photos"}
+        column = next(name for name in columns if name in self.table)
+        return self.table[column].astype("string").rename(columns[column]).reset_index(drop=True)
+
+    def limited(self, count: int | None) -> "FaceSet":
+        """`count` images of as many people as there are (all, if None), their order kept.
+
+        Every person's first image comes before anybody's second, people in the order in which they appear: neighbours
+        are often the same person. The limited set of a limited set is that of the whole.
+        """
+        if count is None or count >= len(self):
+            return self
+        people = self.people
+        turn, first = people.groupby(people).cumcount(), pd.factorize(people)[0]
+        return self.rows(np.sort(np.lexsort((first, turn))[:count]))
+
+    def of(self, image_ids: Sequence[str]) -> "FaceSet":
+        """The images with these ids, in their order: the counterpart of a set that was limited before.
+
+        Raises:
+            ValueError: one isn't here.
+        """
+        if list(image_ids) == self.image_ids:
+            return self
+        rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        if lost := [image_id for image_id in image_ids if image_id not in rows]:
+            raise ValueError(f"{len(lost)} of {len(image_ids)} images aren't among these faces, e.g. {lost[0]}.")
+        return self.rows([rows[image_id] for image_id in image_ids])
+
     def spread(self, count: int) -> "FaceSet":
         """`count` images evenly spread over the set, for pictures: neighbours are often the same person."""
         return self.rows(np.linspace(0, len(self) - 1, count).astype(int))

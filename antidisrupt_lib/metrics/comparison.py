@@ -4,7 +4,7 @@ The forger, the extractor and the classifier come in as functions, so that this 
 images.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,6 @@ from antidisrupt_lib.metrics.distances import (
     Layers,
     d_mask,
     d_pix,
-    disrupted,
     edit_mask,
     l1,
     l2,
@@ -27,11 +26,12 @@ from antidisrupt_lib.metrics.distances import (
     perceptual_distance,
     psnr,
     ssim,
+    success,
 )
-from antidisrupt_lib.metrics.distributions import in_manifold, kernel_interval
+from antidisrupt_lib.metrics.distributions import in_manifold, kernel_draws
 from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
-from antidisrupt_lib.metrics.intervals import set_interval
-from antidisrupt_lib.metrics.results import mean_result, plain_result, result
+from antidisrupt_lib.metrics.intervals import FREE, POSITIVE, Draws, interval, set_draws
+from antidisrupt_lib.metrics.results import join_notes, mean_result, plain_result, result
 
 Outputs = Callable[[Tensor, slice], Tensor]
 
@@ -50,7 +50,10 @@ UNITS = {
     "d_mask": "d_pix where the edit changed the photo (DADFI, normalised)",
     "perceptual_attribute_classifier": "squared distance of unit features, summed over layers; not LPIPS",
 }
+MASKED = ("l2_masked", "share_disrupted_masked", "d_mask")  # not defined where the edit changed nothing
+NEIGHBOURS = 3
 PUBLISHED_BATCH = 32
+FRECHET_DRAWS = 400  # each takes a singular value decomposition
 MOST_PHOTOS = 500  # in the measures that pair all images with all; evenly spread over the set
 
 
@@ -108,7 +111,8 @@ def disruption_left(
     found = []
     for (rows, x0), (_, x) in zip(clean, treated, strict=True):
         pairs = zip(outputs(x.to(device), rows), outputs(x0.to(device), rows), strict=True)
-        found += [torch.stack([disrupted(y, y0).float(), l2(y, y0)]) for y, y0 in pairs]
+        distances = [l2(y, y0) for y, y0 in pairs]
+        found += [torch.stack([success(distance), distance]) for distance in distances]
     share, distance = torch.cat(found, dim=1).mean(1).tolist()
     return {"share_disrupted": share, "l2": distance}
 
@@ -116,14 +120,15 @@ def disruption_left(
 def _compare_photos(x: Tensor, x0: Tensor, classifier: Classifier | None) -> dict[str, Tensor]:
     measured = {"psnr": psnr(x, x0), "ssim": ssim(x, x0)}
     if classifier is not None:
-        same = (classifier(x) > 0) == (classifier(x0) > 0)
-        measured["attributes_kept"] = same.float().mean(1)
+        seen, before = classifier(x), classifier(x0)
+        same = ((seen > 0) == (before > 0)).float()
+        measured["attributes_kept"] = torch.where((seen + before).isnan(), torch.nan, same).mean(1)
     return measured
 
 
 def _compare_fakes(y: Tensor, y0: Tensor, x0: Tensor, classifier: Classifier | None) -> dict[str, Tensor]:
     masked = masked_l2(y, y0, x0)
-    measured = {"l1": l1(y, y0), "l2": l2(y, y0), "share_disrupted": disrupted(y, y0).float()}
+    measured = {"l1": l1(y, y0), "l2": l2(y, y0), "share_disrupted": success(l2(y, y0))}
     measured |= {"l2_masked": masked, "share_disrupted_masked": masked_success(masked)}
     gap = 2 * (y - y0).abs().flatten(1)
     measured |= {"l_inf": gap.amax(1), "l_inf_as_published": gap.amin(1)}
@@ -141,23 +146,36 @@ def _array(parts: Iterable[Tensor]) -> np.ndarray:
     return torch.cat(list(parts)).cpu().numpy()
 
 
-def comparison_results(found: Comparison, axes: dict, photos: list[str], extractor_name: str) -> list[dict]:
+def fixed(axes: dict) -> str:
+    """What the intervals of a disruption's or a purification's rows hold fixed."""
+    return "held fixed: forger, purifier" if axes.get("purifier") else "held fixed: forger"
+
+
+def comparison_results(
+    found: Comparison, axes: dict, people: pd.Series, extractor_name: str, drawn: Mapping[str, Draws]
+) -> list[dict]:
     """The results rows of a comparison: the means of all measures, and the distances between distributions.
 
-    A measure that is undefined for some images (CMUA's, of an edit that changed nothing) is averaged over the others,
-    whose number is the row's `n`; one that is infinite somewhere (PSNR of an untouched photo) has no row.
+    CMUA's measures are not defined for an edit that changed nothing; they are averaged over the others, whose number is
+    the row's `n`. Any other measure that is undefined or infinite for an image (the PSNR of an untouched photo) has no
+    mean, and its row says so. Intervals resample people; forger and purifier are held fixed.
+
+    Args:
+        people: whose photos these are, as `FaceSet.people` gives them.
+        drawn: as `distribution_draws` gives them.
     """
-    count = len(found.features[0])
     rows = []
     for name, values in (found.fakes | found.photos).items():
-        ids = np.repeat(photos, values.size // len(photos))
-        defined = ~np.isnan(values.ravel())
-        if defined.any() and not np.isinf(values).any():
-            rows.append(mean_result(axes, name, values.ravel()[defined], ids[defined], UNITS[name]))
-    empty = np.isnan(found.fakes["l2_masked"])
+        units, values, note = people.repeat(values.size // len(people)), values.ravel(), fixed(axes)
+        if name in MASKED and not np.isnan(found.fakes["l2"]).any():
+            defined = ~np.isnan(values)
+            units, values = units[defined], values[defined]
+            note = join_notes("" if defined.all() else f"{(~defined).sum()} edits changed no pixel", fixed(axes))
+        rows.append(mean_result(axes, name, values, units, UNITS[name], note))
+    empty = np.isnan(found.fakes["l2_masked"]) & ~np.isnan(found.fakes["l2"])
     rows.append(plain_result(axes, "empty_masks", empty.sum(), empty.size, "edits that changed no pixel"))
     rows += _as_published_rows(found, axes, extractor_name)
-    return rows + _distribution_rows(found, axes, photos, extractor_name, count)
+    return rows + _distance_rows(found, axes, drawn) + _manifold_rows(found, axes, people, extractor_name)
 
 
 def _as_published_rows(found: Comparison, axes: dict, extractor_name: str) -> list[dict]:
@@ -167,31 +185,73 @@ def _as_published_rows(found: Comparison, axes: dict, extractor_name: str) -> li
     """
     starts = range(0, len(found.features), PUBLISHED_BATCH)
     means = np.stack([found.fakes["l2"][i : i + PUBLISHED_BATCH].mean(0) for i in starts])
-    share = plain_result(
-        axes, "share_disrupted_as_published", (means > DISRUPTED).mean(), means.size, "share of batches"
-    )
+    value = np.nan if np.isnan(means).any() else (means > DISRUPTED).mean()
+    why = "undefined for a batch" if np.isnan(value) else ""
+    share = plain_result(axes, "share_disrupted_as_published", value, means.size, "share of batches", why)
     last = slice(starts[-1], None)
     distance = frechet_distance(found.features[last, -1], found.clean_features[last, -1])
     n = len(found.features[last])
-    frechet = plain_result(axes, f"frechet_{extractor_name}_as_published", distance, n, "last batch and edit alone")
-    return [share] + ([frechet] if n > 1 else [])
+    unit, why = "last batch and edit alone", _why_no_distance(distance, n)
+    return [share, plain_result(axes, f"frechet_{extractor_name}_as_published", distance, n, unit, why)]
 
 
-def _distribution_rows(found: Comparison, axes: dict, photos: list[str], extractor_name: str, count: int) -> list[dict]:
-    """Treated against clean deepfakes: Frechet and kernel distance; precision and recall given the other set."""
+def distribution_draws(found: Comparison, people: pd.Series, extractor_name: str) -> dict[str, Draws]:
+    """Frechet and kernel distance of treated and clean deepfakes by name, on the set and on draws of its people.
 
-    def distance(index: np.ndarray) -> float:
-        return frechet_distance(_flat(found.features[index]), _flat(found.clean_features[index]))
+    The same people are drawn alike for every treatment, so the differences of two treatments' draws are paired.
+    """
+    count, all_people = found.features.shape[1], people.reset_index(drop=True)
+    treated, clean = _flat(found.features), _flat(found.clean_features)
 
-    unit = "deepfakes against clean ones"
-    rows = [result(axes, f"frechet_{extractor_name}", *set_interval(distance, len(photos)), len(photos) * count, unit)]
-    some = np.unique(np.linspace(0, len(photos) - 1, MOST_PHOTOS).round().astype(int))
-    treated, clean, ids = found.features[some], found.clean_features[some], np.repeat(np.array(photos)[some], count)
-    rows.append(result(axes, f"kernel_distance_{extractor_name}", *kernel_interval(treated, clean), len(ids), unit))
-    for name, one, other in (("precision", treated, clean), ("recall", clean, treated)):
-        inside = in_manifold(_flat(one), _flat(other))
-        unit = f"share of {'treated' if name == 'precision' else 'clean'} deepfakes in the others' manifold, k = 3"
-        rows.append(mean_result(axes, f"manifold_{name}_{extractor_name}", inside, ids, unit))
+    def distance(weights: np.ndarray) -> float:
+        return frechet_distance(treated, clean, weights)
+
+    some = _some_photos(found)
+    kernel = kernel_draws(found.features[some], found.clean_features[some], all_people[some])
+    return {
+        f"frechet_{extractor_name}": set_draws(distance, all_people.repeat(count), FRECHET_DRAWS),
+        f"kernel_distance_{extractor_name}": kernel,
+    }
+
+
+def _some_photos(found: Comparison) -> np.ndarray:
+    """Row numbers of at most MOST_PHOTOS, evenly spread."""
+    last = len(found.features) - 1
+    return np.unique(np.linspace(0, last, min(MOST_PHOTOS, last + 1)).round().astype(int))
+
+
+def _distance_rows(found: Comparison, axes: dict, drawn: Mapping[str, Draws]) -> list[dict]:
+    rows, images = [], found.features[..., 0].size
+    for name, draws in drawn.items():
+        frechet = name.startswith("frechet")
+        estimate = interval(draws, POSITIVE if frechet else FREE, basic=frechet)
+        unit = "deepfakes against clean ones" + ("" if frechet else ", pairs of different photos")
+        n = images if frechet else len(_some_photos(found)) * found.features.shape[1]
+        note = _why_no_distance(estimate.value, len(found.features)) or join_notes(estimate.note, fixed(axes))
+        rows.append(result(axes, name, *estimate[:3], n, unit, draws.over, note))
+    return rows
+
+
+def _why_no_distance(value: float, photos: int) -> str:
+    if np.isfinite(value):
+        return ""
+    return "one photo has no distribution" if photos < 2 else "a feature is not finite"
+
+
+def _manifold_rows(found: Comparison, axes: dict, people: pd.Series, extractor_name: str) -> list[dict]:
+    """Precision and recall: the share of one set's deepfakes that lie in the manifold of the other's."""
+    some, count, rows = _some_photos(found), found.features.shape[1], []
+    treated, clean, photos = _flat(found.features[some]), _flat(found.clean_features[some]), np.repeat(some, count)
+    units = people.reset_index(drop=True)[some].repeat(count)
+    for name, whose, one, other in (("precision", "treated", treated, clean), ("recall", "clean", clean, treated)):
+        unit = f"share of {whose} deepfakes in the others' manifold, k = 3, of other photos"
+        metric = f"manifold_{name}_{extractor_name}"
+        if (len(some) - 1) * count < NEIGHBOURS:
+            why = f"{len(some)} photos have no {NEIGHBOURS} neighbours of other photos"
+            rows.append(plain_result(axes, metric, np.nan, 0, unit, why))
+        else:
+            inside = in_manifold(one, other, NEIGHBOURS, photos)
+            rows.append(mean_result(axes, metric, inside, units, unit, fixed(axes)))
     return rows
 
 
@@ -199,10 +259,19 @@ def _flat(features: np.ndarray) -> np.ndarray:
     return features.reshape(-1, features.shape[-1])
 
 
-def measures_table(found: Comparison, image_ids: Iterable[str]) -> pd.DataFrame:
-    """A row per photo: `image_id` and its measures, those of deepfakes averaged over the edits where they are defined.
+def measures_table(found: Comparison, image_ids: Iterable[str], people: pd.Series) -> pd.DataFrame:
+    """A row per photo: `image_id`, `person` and its measures, those of deepfakes averaged over the edits.
 
-    It is kept beside the results, so that two treatments of the same photos can be compared photo by photo.
+    CMUA's measures are averaged where they are defined, the others are undefined if one edit's is. The table is kept
+    beside the results, so that two treatments of the same photos can be compared photo by photo.
     """
-    over_edits = {name: pd.DataFrame(values).mean(axis=1).to_numpy() for name, values in found.fakes.items()}
-    return pd.DataFrame({"image_id": list(image_ids)} | over_edits | found.photos)
+    over_edits = {
+        name: pd.DataFrame(values).mean(axis=1, skipna=name in MASKED).to_numpy()
+        for name, values in found.fakes.items()
+    }
+    return pd.DataFrame({"image_id": list(image_ids), "person": people.to_numpy()} | over_edits | found.photos)
+
+
+def draws_table(drawn: Mapping[str, Draws]) -> pd.DataFrame:
+    """What `distribution_draws` gives, to be kept beside `measures_table`: a column per distance, value first."""
+    return pd.DataFrame({name: pd.Series(draws.mean) for name, draws in drawn.items()})

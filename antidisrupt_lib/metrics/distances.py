@@ -32,6 +32,11 @@ def disrupted(y: Tensor, y0: Tensor) -> Tensor:
     return l2(y, y0) >= DISRUPTED
 
 
+def success(distance: Tensor) -> Tensor:
+    """Whether an L2 counts as disrupted, 0 or 1; NaN stays NaN, where `disrupted` has no word for it."""
+    return torch.where(distance.isnan(), distance, (distance >= DISRUPTED).to(distance))
+
+
 def edit_mask(y0: Tensor, x: Tensor) -> Tensor:
     """N x 1 x H x W booleans: the pixels that the clean edit y0 changed in its photo x (CMUA, protocol 4.2).
 

@@ -14,19 +14,37 @@ from torch import Tensor
 Extractor = Callable[[Tensor], Tensor]
 
 
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+def frechet_distance(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
     """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) of two feature tables, n x d each (protocol 4.3, eq. 21).
 
     The trace of the square root is the nuclear norm of A B^T, with A and B the centred tables over sqrt(n - 1): exact,
-    and much faster than a matrix square root where there are fewer images than features.
+    and much faster than a matrix square root where there are fewer images than features. NaN if a feature is not
+    finite, or of fewer than two images.
+
+    Args:
+        weights: how often each row of both tables counts, for a bootstrap; once each, if None.
     """
-    mu_a, mu_b = a.mean(0), b.mean(0)
-    a, b = ((t - t.mean(0)) / np.sqrt(len(t) - 1) for t in (a.astype(np.float64), b.astype(np.float64)))
+    if weights is not None:
+        a, b, weights = a[weights > 0], b[weights > 0], weights[weights > 0]
+    if not (np.isfinite(a).all() and np.isfinite(b).all()) or min(len(a), len(b)) < 2:
+        return float("nan")
+    (mu_a, a), (mu_b, b) = (_centred(table.astype(np.float64), weights) for table in (a, b))
     trace = np.square(a).sum() + np.square(b).sum()
     if len(a) > a.shape[1]:
-        a, b = (np.linalg.qr(t, mode="r") for t in (a, b))
+        a, b = (_root(table) for table in (a, b))
     root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     return float(np.square(mu_a - mu_b).sum() + trace - 2 * root)
+
+
+def _centred(table: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, rows whose Gram matrix is the covariance): centred, times the root of their weight over sqrt(n - 1)."""
+    weights = np.ones(len(table)) if weights is None else weights
+    mean = weights @ table / weights.sum()
+    return mean, (table - mean) * np.sqrt(weights / (weights.sum() - 1))[:, None]
+
+
+def _root(table: np.ndarray) -> np.ndarray:
+    return np.linalg.qr(table, mode="r")
 
 
 def inception_extractor(weights: Path | str, device: torch.device | str = "cpu") -> Extractor:

@@ -7,21 +7,23 @@ remembers. By how much its number exceeds that of a split between people is what
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.detection import DRAWS, MEASURES
-from antidisrupt_lib.metrics.intervals import measure_draws, over_seeds, percentile_interval
-from antidisrupt_lib.metrics.operating import PER_VIDEO, operating_measures, operating_results, per_video, unit_counts
-from antidisrupt_lib.metrics.results import pick, result
+from antidisrupt_lib.metrics.detection import MEASURES
+from antidisrupt_lib.metrics.intervals import DRAWS, Draws
+from antidisrupt_lib.metrics.operating import operating_measures, per_video
+from antidisrupt_lib.metrics.results import drawn_result, pick
+from antidisrupt_lib.metrics.rows import PER_VIDEO, measure_rows, seed_draws
 
 LEAK = "leak"  # the stage of these rows; their axis `arm` names the split
 SHOWN = ("accuracy", "auc", "accuracy" + PER_VIDEO, "auc" + PER_VIDEO)
 MINUS = "_minus_"
+FIXED = "videos, recipe"
 
 
 def leak_results(scores: pd.DataFrame, axes: dict, against: str, draws: int = DRAWS) -> list[dict]:
     """Results rows of each split as `operating_results` gives them, then `<measure>_minus_<against>` of the others.
 
-    Seeds are paired: a seed deals the crops and begins the training in every split. Test sets differ between splits,
-    so videos are drawn in each on its own.
+    Seeds are paired by name: a seed deals the crops and begins the training in every split. Where the test sets of two
+    splits differ, people (or videos) are drawn in each on their own. The videos and the recipe are held fixed.
 
     Args:
         scores: of test crops, with `video_id`, `seed`, and `arm`: the split.
@@ -34,20 +36,23 @@ def leak_results(scores: pd.DataFrame, axes: dict, against: str, draws: int = DR
     axes, splits = axes | {"stage": LEAK}, dict(list(scores.groupby("arm", sort=False)))
     _check(splits, against)
     videos = {split: per_video(table) for split, table in splits.items()}
-    measured = [operating_results(table, axes | {"arm": split}, draws) for split, table in splits.items()]
-    worth = [_differences(tables, axes, against, draws, of) for tables, of in ((splits, ""), (videos, PER_VIDEO))]
-    return sum(measured + worth, [])
+    measured, worth = [], []
+    for tables, suffix in ((splits, ""), (videos, PER_VIDEO)):
+        drawn = {split: seed_draws(table, operating_measures, draws) for split, table in tables.items()}
+        for split, table in tables.items():
+            measured += measure_rows(table, drawn[split], axes | {"arm": split}, suffix, FIXED)
+            if split != against:
+                n = len(table) // table["seed"].nunique()
+                worth += _differences(drawn[split], drawn[against], n, axes | {"arm": split}, suffix + MINUS + against)
+    return measured + worth
 
 
-def _differences(tables: dict[str, pd.DataFrame], axes: dict, against: str, draws: int, suffix: str) -> list[dict]:
-    sampled, rows = {split: _sample(table, draws) for split, table in tables.items()}, []
-    for split in [split for split in tables if split != against]:
-        n = len(tables[split]) // tables[split]["seed"].nunique()
-        for name in MEASURES:
-            value, *drawn = sampled[split][name] - sampled[against][name]
-            metric, interval = f"{name}{suffix}{MINUS}{against}", percentile_interval(np.array(drawn))
-            rows.append(result(axes | {"arm": split}, metric, value, *interval, n, "difference of shares"))
-    return rows
+def _differences(one: dict[str, Draws], other: dict[str, Draws], n: int, axes: dict, ending: str) -> list[dict]:
+    why, unit = "undefined in one of the splits", "difference of shares"
+    return [
+        drawn_result(axes, name + ending, one[name].minus(other[name]), n, unit, fixed=FIXED, why=why)
+        for name in MEASURES
+    ]
 
 
 def worth_table(results: pd.DataFrame) -> pd.DataFrame:
@@ -57,19 +62,16 @@ def worth_table(results: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(
         split=rows["arm"] + names[2].where(names[2] == "", " minus " + names[2]),
         metric=names[0],
-        text=[f"{row.value:z.3f} [{row.low:z.3f}, {row.high:z.3f}]" for row in rows.itertuples()],
+        text=[_text(row) for row in rows.itertuples()],
     )
     table = rows.pivot_table(index="split", columns="metric", values="text", aggfunc="first", sort=False)
     return table[list(SHOWN)].reset_index().rename_axis(columns=None)
 
 
-def _sample(table: pd.DataFrame, draws: int) -> dict[str, np.ndarray]:
-    """Each measure's mean over seeds, then its means on bootstrap draws."""
-    seeds = {
-        seed: measure_draws(one, operating_measures, unit_counts(one, "video_id", draws), "video_id")
-        for seed, one in table.groupby("seed")
-    }
-    return over_seeds(seeds)
+def _text(row: tuple) -> str:
+    if np.isnan(row.value):
+        return f"– ({row.note})"
+    return f"{row.value:z.3f}" + (f" [{row.low:z.3f}, {row.high:z.3f}]" if np.isfinite(row.low) else "")
 
 
 def _check(splits: dict[str, pd.DataFrame], against: str) -> None:

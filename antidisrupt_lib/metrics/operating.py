@@ -1,56 +1,57 @@
 """A detector at all its thresholds, on images and on videos, calm and attacked (protocol 4.5 and 4.6).
 
 A scores table has a row per test image: `image_id`, `source_id` (the photo it is or was made of), `fake` (0 or 1),
-`score` (P(fake)), and where there are any `video_id` and `seed`. Reals and fakes weigh equally in every measure, so
-that none hangs on how many fakes a test set holds: average precision, calibration and log weighted precision are those
-of a world in which half of the images are fake.
+`score` (P(fake)), and where there are any `person`, `video_id` and `seed`. Reals and fakes weigh equally in every
+measure, so that none hangs on how many fakes a test set holds: average precision, calibration and log weighted
+precision are those of a world in which half of the images are fake. A measure that is not defined is NaN.
+
+Weights are N, or k x N for k numbers of each measure: the draws of a bootstrap.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.detection import DRAWS, class_weights, recalls, roc
-from antidisrupt_lib.metrics.intervals import (
-    Columns,
-    basic_interval,
-    draw_counts,
-    measure_draws,
-    over_seeds,
-    percentile_interval,
+from antidisrupt_lib.metrics.detection import (
+    class_weights,
+    columns_of,
+    false_alarm_measures,
+    recalls,
+    roc,
 )
-from antidisrupt_lib.metrics.results import result
+from antidisrupt_lib.metrics.intervals import Columns
 
 LOW_THRESHOLD = 0.25  # Gandhi & Jain's; numbers at it end in _at_0.25, those at 0.5 in nothing
 RECALLS = (0.1, 0.5, 0.9)
 ALPHA = 100  # how many fakes one false alarm weighs up (DFDC preview)
 BINS = 10
-PER_VIDEO = "_per_video"
-
-Measures = Callable[[Columns, np.ndarray], dict[str, float]]
 
 
-# Along the ROC curve: rates of false and true alarms, from (0, 0) to (1, 1)
+# Along the ROC curve: rates of false and true alarms, from (0, 0) to (1, 1) on the last axis
 
 
-def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> float:
+def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
     """Where as many reals as fakes are called wrong, on the straight line between the two nearest thresholds."""
-    return float(np.interp(0, fpr + tpr - 1, fpr))
+    excess = fpr + tpr - 1
+    at = (excess >= 0).argmax(-1)[..., None]  # never the first, which is -1
+    (x0, x1), (y0, y1) = ([np.take_along_axis(a, i, -1)[..., 0] for i in (at - 1, at)] for a in (excess, fpr))
+    return y0 - x0 * (y1 - y0) / (x1 - x0)
 
 
-def average_precision(fpr: np.ndarray, tpr: np.ndarray) -> float:
+def average_precision(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
     """Precision at each threshold, weighted by the recall it adds (no interpolation)."""
-    called = (fpr + tpr)[1:]
-    precision = np.divide(tpr[1:], called, out=np.zeros(len(called)), where=called > 0)  # in a draw, nothing may be
-    return float(np.diff(tpr) @ precision)
+    called = (fpr + tpr)[..., 1:]
+    precision = np.divide(tpr[..., 1:], called, out=np.zeros_like(called), where=called > 0)  # a draw may call nothing
+    return np.where(np.isnan(called[..., -1]), np.nan, (np.diff(tpr, axis=-1) * precision).sum(-1))[()]
 
 
-def log_weighted_precision(fpr: np.ndarray, tpr: np.ndarray, recall: float, alpha: float = ALPHA) -> float:
+def log_weighted_precision(fpr: np.ndarray, tpr: np.ndarray, recall: float, alpha: float = ALPHA) -> np.ndarray:
     """log(TP / (TP + alpha FP)), natural, at the highest threshold that reaches a recall; 0 is the best."""
-    at = np.searchsorted(tpr, recall - 1e-9)  # weights sum up with rounding errors
-    return float(np.log(tpr[at] / (tpr[at] + alpha * fpr[at])))
+    at = (tpr >= recall - 1e-9).argmax(-1)[..., None]  # weights sum up with rounding errors
+    true, false = (np.take_along_axis(rate, at, -1)[..., 0] for rate in (tpr, fpr))
+    with np.errstate(invalid="ignore", divide="ignore"):  # without fakes, nothing reaches it
+        return np.log(true / (true + alpha * false))
 
 
 # Calibration
@@ -58,7 +59,10 @@ def log_weighted_precision(fpr: np.ndarray, tpr: np.ndarray, recall: float, alph
 
 @dataclass(frozen=True)
 class Reliability:
-    """Filled bins of scores: their mean score, the share of fakes among them, and their weight, which sums to 1."""
+    """Filled bins of scores: their mean score, the share of fakes among them, and their weight, which sums to 1.
+
+    No bins at all where a class is absent or a score is not finite: then the error is NaN.
+    """
 
     score: np.ndarray
     share_fake: np.ndarray
@@ -67,7 +71,7 @@ class Reliability:
     @property
     def error(self) -> float:
         """Expected calibration error: the mean distance of score and share of fakes."""
-        return float(self.weight @ np.abs(self.score - self.share_fake))
+        return float(self.weight @ np.abs(self.score - self.share_fake)) if len(self.weight) else float("nan")
 
 
 def reliability(
@@ -76,12 +80,14 @@ def reliability(
     """How often images of about the same score are fake.
 
     Args:
-        weights: how often each row counts; once each, if None.
+        weights: how often each row counts, N; once each, if None.
         equal_mass: whether each bin holds an equal weight of images, or an equal part of [0, 1]. A score on an edge
             belongs to the bin below it, and equal scores share a bin.
     """
-    fake, score = np.asarray(scores["fake"]), np.asarray(scores["score"], float)
-    weights = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
+    fake, score, weights = columns_of(scores, weights)
+    weights = sum(class_weights(fake, weights)) / 2
+    if np.isnan(weights).any():
+        return Reliability(*np.zeros((3, 0)))
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     if equal_mass:
         order = np.argsort(score)
@@ -92,28 +98,49 @@ def reliability(
     return Reliability(sums[filled] / weight[filled], fakes[filled] / weight[filled], weight[filled])
 
 
+def calibration_errors(
+    fake: np.ndarray, score: np.ndarray, balanced: np.ndarray, bins: int = BINS, equal_mass: bool = False
+) -> np.ndarray:
+    """`reliability(...).error` for each row of weights, which give each class half.
+
+    It is the sum over bins of |sum w (score - fake)|. In the order of the scores a bin is a stretch, and its sum a
+    difference of two running sums.
+    """
+    order = np.argsort(score, kind="stable")
+    score, weights, gap = score[order], balanced[..., order], (score - fake)[order]
+    edges = np.linspace(0, 1, bins + 1)[1:-1]
+    if equal_mass:
+        running = np.cumsum(weights, -1)
+        edges = score[np.stack([(running < edge - 1e-9).sum(-1) for edge in edges], -1)]
+    ends = np.searchsorted(score, edges, side="right")  # a score on an edge belongs to the bin below it
+    sums = np.concatenate([np.zeros((*weights.shape[:-1], 1)), np.cumsum(weights * gap, -1)], -1)
+    inner = np.take_along_axis(sums, np.broadcast_to(ends, (*weights.shape[:-1], bins - 1)), -1)
+    return np.abs(np.diff(np.concatenate([sums[..., :1], inner, sums[..., -1:]], -1), axis=-1)).sum(-1)
+
+
 # All measures of a table
 
 
-def operating_measures(scores: Columns, weights: np.ndarray | None = None) -> dict[str, float]:
-    """All of the above by name, with accuracy, AUC, the recall of each class at 0.5 and 0.25, and the Brier score.
+def operating_measures(scores: Columns, weights: np.ndarray | None = None) -> dict[str, np.ndarray | float]:
+    """All of the above by name, with accuracy and the recall of each class at 0.5, at 0.25 and at 5 % false alarms, the
+    AUC and the Brier score.
 
     Args:
         weights: how often each row counts, for a bootstrap; once each, if None.
     """
-    fake, score = np.asarray(scores["fake"]), np.asarray(scores["score"], float)
-    balanced = class_weights(fake, np.ones(len(fake)) if weights is None else weights)
-    fpr, tpr = roc(fake, score, balanced)
-    low = recalls(fake, score, balanced, LOW_THRESHOLD)
+    fake, score, weights = columns_of(scores, weights)
+    fpr, tpr = roc(fake, score, weights)
+    balanced = sum(class_weights(fake, weights)) / 2
     return {
-        **recalls(fake, score, balanced),
-        **{f"{name}_at_{LOW_THRESHOLD}": value for name, value in low.items()},
-        "auc": float(np.trapezoid(tpr, fpr)),
+        **recalls(fake, weights, score >= 0.5),
+        **recalls(fake, weights, score >= LOW_THRESHOLD, f"_at_{LOW_THRESHOLD}"),
+        **false_alarm_measures(scores, weights),
+        "auc": np.trapezoid(tpr, fpr, axis=-1),
         "average_precision": average_precision(fpr, tpr),
         "eer": equal_error_rate(fpr, tpr),
-        "ece": reliability(scores, weights).error,
-        "ece_equal_mass": reliability(scores, weights, equal_mass=True).error,
-        "brier": float(balanced @ np.square(score - fake)),
+        "ece": calibration_errors(fake, score, balanced),
+        "ece_equal_mass": calibration_errors(fake, score, balanced, equal_mass=True),
+        "brier": (balanced * np.square(score - fake)).sum(-1),
         **{f"log_weighted_precision_at_{r}": log_weighted_precision(fpr, tpr, r) for r in RECALLS},
     }
 
@@ -124,14 +151,15 @@ def success_measures(pairs: Columns, weights: np.ndarray | None = None, threshol
     Args:
         pairs: as `pair_scores` gives them.
     """
-    score, before = np.asarray(pairs["score"]), np.asarray(pairs["clean_score"])
-    weights = np.ones(len(score)) if weights is None else weights
-    passed, first = weights * (score < threshold), before >= threshold
-    called = weights[first].sum()
-    return {
-        "attack_success": passed.sum() / weights.sum(),
-        "attack_success_first_fake": passed[first].sum() / called if called else np.nan,
-    }
+    _, score, weights = columns_of(pairs, weights)
+    before = np.asarray(pairs["clean_score"], float)
+    weights = weights if np.isfinite(before).all() else np.full_like(weights, np.nan)
+    passed, first = score < threshold, before >= threshold
+    with np.errstate(invalid="ignore"):
+        return {
+            "attack_success": (weights * passed).sum(-1) / weights.sum(-1),
+            "attack_success_first_fake": (weights * (passed & first)).sum(-1) / (weights * first).sum(-1),
+        }
 
 
 def pair_scores(attacked: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
@@ -142,14 +170,15 @@ def pair_scores(attacked: pd.DataFrame, clean: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [key for key in ("seed", "image_id") if key in attacked]
     before = clean[[*keys, "score"]].rename(columns={"score": "clean_score"})
-    pairs = attacked[attacked["fake"] == 1].merge(before, on=keys, how="left", validate="one_to_one")
-    if len(alone := pairs.loc[pairs["clean_score"].isna(), "image_id"]):
+    fakes = attacked[attacked["fake"] == 1]
+    pairs = fakes.merge(before, on=keys, how="left", validate="one_to_one", indicator="found")
+    if len(alone := pairs.loc[pairs["found"] != "both", "image_id"]):
         raise ValueError(f"{len(alone)} attacked fakes have no clean score, e.g. {alone.iloc[0]}. Score them first.")
-    return pairs
+    return pairs.drop(columns="found")
 
 
 def per_video(scores: pd.DataFrame) -> pd.DataFrame:
-    """A scores table with a row per video: the mean score of its frames.
+    """A scores table with a row per video: the mean score of its frames, undefined if one of them is.
 
     Raises:
         ValueError: there are no video ids, or a video is both real and fake.
@@ -160,72 +189,6 @@ def per_video(scores: pd.DataFrame) -> pd.DataFrame:
     groups = scores.groupby(keys, sort=False)
     if len(mixed := groups["fake"].nunique().loc[lambda labels: labels > 1]):
         raise ValueError(f"Video {mixed.index[0]} has real and fake frames. Give the two videos names of their own.")
-    videos = groups.agg(source_id=("source_id", "first"), fake=("fake", "first"), score=("score", "mean"))
+    kept = {name: (name, "first") for name in ("source_id", "person", "fake") if name in scores}
+    videos = groups.agg(**kept, score=("score", lambda frames: frames.to_numpy().mean()))
     return videos.reset_index().assign(image_id=lambda table: table["video_id"])
-
-
-# Results rows
-
-
-def operating_results(scores: pd.DataFrame, axes: dict, draws: int = DRAWS) -> list[dict]:
-    """Results rows of `operating_measures`, and where there are videos also `<measure>_per_video`.
-
-    Each seed has its rows, and rows without a seed hold the mean over seeds. Intervals resample videos where there are
-    any, else source photos, and the seeds.
-
-    Args:
-        axes: the results' axes but the seed.
-    """
-    rows = bootstrap_rows(scores, operating_measures, axes, draws)
-    if "video_id" in scores:
-        rows += bootstrap_rows(per_video(scores), operating_measures, axes, draws, PER_VIDEO)
-    return rows
-
-
-def attack_results(attacked: pd.DataFrame, clean: pd.DataFrame, axes: dict, draws: int = DRAWS) -> list[dict]:
-    """Results rows of `success_measures`, as `operating_results` gives them; a video is called by its mean score.
-
-    Raises:
-        ValueError: an attacked fake has no clean score.
-    """
-    rows = bootstrap_rows(pair_scores(attacked, clean), success_measures, axes, draws)
-    if "video_id" in attacked:
-        videos = pair_scores(per_video(attacked), per_video(clean))
-        rows += bootstrap_rows(videos, success_measures, axes, draws, PER_VIDEO)
-    return rows
-
-
-def bootstrap_rows(table: pd.DataFrame, measures: Measures, axes: dict, draws: int, suffix: str = "") -> list[dict]:
-    """Results rows of any measures of a scores table, as `operating_results` gives them; `suffix` ends their names."""
-    unit = "video_id" if "video_id" in table else "source_id"
-    seeds = dict(list(table.groupby("seed"))) if "seed" in table else {None: table}
-    sampled = {seed: measure_draws(one, measures, unit_counts(one, unit, draws), unit) for seed, one in seeds.items()}
-    rows = []
-    for seed, values in (sampled | {None: over_seeds(sampled)}).items():
-        for name, (value, *drawn) in values.items():
-            samples = np.array(drawn)
-            interval = basic_interval(value, samples) if name.startswith("ece") else percentile_interval(samples)
-            n = len(seeds[seed]) if seed is not None else len(table) // len(seeds)
-            rows.append(result(axes | {"seed": seed}, name + suffix, value, *interval, n, _unit(name)))
-    return rows
-
-
-def unit_counts(table: pd.DataFrame, unit: str, draws: int) -> np.ndarray:
-    """How often each unit, in sorted order, is in each bootstrap draw: draws x units.
-
-    Units of reals only, of fakes only, and of both are drawn each among themselves, so that no draw lacks a class.
-    """
-    labels = table.groupby(unit)["fake"].agg(["min", "max"])
-    counts = np.zeros((draws, len(labels)), int)
-    for kind, members in labels.groupby(["min", "max"]).indices.items():
-        counts[:, members] = draw_counts(len(members), draws, *kind)
-    return counts
-
-
-def _unit(name: str) -> str:
-    if name.startswith("attack_"):
-        return "share of fakes"
-    if name.startswith(("l2_norm", "linf")):
-        return "[0, 1] units"
-    kind = "squared error" if name == "brier" else "natural logarithm" if name.startswith("log_") else "share"
-    return f"{kind}, classes weigh equally"

@@ -6,12 +6,12 @@ So it is also held against what the vanilla forger makes of the clean photo.
 
 from collections.abc import Iterable
 
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from antidisrupt_lib.metrics.comparison import Outputs
-from antidisrupt_lib.metrics.distances import DISRUPTED, l2
+from antidisrupt_lib.metrics.comparison import Outputs, fixed
+from antidisrupt_lib.metrics.distances import l2, success
 from antidisrupt_lib.metrics.results import mean_result
 
 
@@ -23,14 +23,14 @@ def defence_label(forger_defence: str, purifier: str) -> str:
 @torch.no_grad()
 def against_vanilla_results(
     clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs, vanilla: Outputs,
-    axes: dict, photos: list[str], device: torch.device | str = "cpu",
+    axes: dict, people: pd.Series, device: torch.device | str = "cpu",
 ) -> list[dict]:  # fmt: skip
     """The results rows of a forger whose reference is another forger's clean output.
 
     Args:
         clean, treated: (rows, images in [0, 1]) batches of the same photos in the same order.
         outputs, vanilla: f(x, rows) -> T x n x 3 x H x W, the deepfakes of the forger and of the reference.
-        photos: the photos' ids.
+        people: whose photos these are, as `FaceSet.people` gives them; intervals resample them.
 
     Returns:
         `l2_vanilla` and `share_disrupted_vanilla` of the treated photos, and `l2_vanilla_clean` of the clean ones: how
@@ -41,16 +41,16 @@ def against_vanilla_results(
         x0, x = x0.to(device), x.to(device)
         reference = vanilla(x0, rows)
         parts.append([_l2(outputs(image, rows), reference) for image in (x, x0)])
-    left, own = (np.concatenate(column).ravel() for column in zip(*parts, strict=True))
-    per_fake, unit = np.repeat(photos, len(left) // len(photos)), "[-1, 1] units, squared, to the vanilla clean output"
+    left, own = (torch.cat(column).flatten() for column in zip(*parts, strict=True))
+    per_fake, unit = people.repeat(len(left) // len(people)), "[-1, 1] units, squared, to the vanilla clean output"
     share = "share of edits with l2_vanilla >= 0.05"
     return [
-        mean_result(axes, "l2_vanilla", left, per_fake, unit),
-        mean_result(axes, "share_disrupted_vanilla", left >= DISRUPTED, per_fake, share),
-        mean_result(axes, "l2_vanilla_clean", own, per_fake, f"{unit}, of clean photos"),
+        mean_result(axes, "l2_vanilla", left, per_fake, unit, fixed(axes)),
+        mean_result(axes, "share_disrupted_vanilla", success(left), per_fake, share, fixed(axes)),
+        mean_result(axes, "l2_vanilla_clean", own, per_fake, f"{unit}, of clean photos", fixed(axes)),
     ]
 
 
-def _l2(y: Tensor, y0: Tensor) -> np.ndarray:
+def _l2(y: Tensor, y0: Tensor) -> Tensor:
     """n x T distances of T x n outputs."""
-    return torch.stack([l2(a, b) for a, b in zip(y, y0, strict=True)], 1).cpu().numpy()
+    return torch.stack([l2(a, b) for a, b in zip(y, y0, strict=True)], 1).cpu()

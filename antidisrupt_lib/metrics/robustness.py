@@ -11,15 +11,10 @@ import re
 import numpy as np
 import pandas as pd
 
-from antidisrupt_lib.metrics.detection import DRAWS
-from antidisrupt_lib.metrics.intervals import Columns
-from antidisrupt_lib.metrics.operating import (
-    Reliability,
-    attack_results,
-    bootstrap_rows,
-    operating_results,
-    reliability,
-)
+from antidisrupt_lib.metrics.detection import columns_of
+from antidisrupt_lib.metrics.intervals import DRAWS, Columns
+from antidisrupt_lib.metrics.operating import Reliability, reliability
+from antidisrupt_lib.metrics.rows import attack_results, bootstrap_rows, operating_results
 
 STAGE = "robust"
 DEFENCES = ("none", "weak", "strong", "half_huber", "lipschitz", "adversarial", "adversarial+lipschitz")
@@ -58,6 +53,7 @@ def robustness_results(scores: pd.DataFrame, draws: int = DRAWS) -> list[dict]:
 
     For each detector, purifier and attack: `operating_measures` of the photos and the attacked fakes, the attack's
     success, and its size. Where there are input defences, Gandhi & Jain's mixed test set too.
+    The detector's training data are held fixed.
     """
     rows = []
     for _, table in scores.groupby(["faces", "detector", "arm"], sort=False):
@@ -90,13 +86,15 @@ def _axes(table: pd.DataFrame) -> dict:
 
 def size_measures(attacked: Columns, weights: np.ndarray) -> dict[str, float]:
     """Mean L2 norm of what an attack did, of its successes alone (NaN if it has none), and mean largest change."""
-    score, l2, linf = (np.asarray(attacked[name]) for name in ("score", "l2_norm", "linf"))
-    passed = weights * (score < 0.5)
-    return {
-        "l2_norm": weights @ l2 / weights.sum(),
-        "l2_norm_of_successes": passed @ l2 / passed.sum() if passed.sum() else np.nan,
-        "linf": weights @ linf / weights.sum(),
-    }
+    _, score, weights = columns_of(attacked, weights)
+    l2, linf = (np.asarray(attacked[name], float) for name in ("l2_norm", "linf"))
+    passed, total = weights * (score < 0.5), weights.sum(-1)
+    with np.errstate(invalid="ignore"):
+        return {
+            "l2_norm": weights @ l2 / total,
+            "l2_norm_of_successes": passed @ l2 / passed.sum(-1),
+            "linf": weights @ linf / total,
+        }
 
 
 def reliabilities(scores: pd.DataFrame, attack: str) -> dict[str, Reliability]:

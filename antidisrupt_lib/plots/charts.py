@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from antidisrupt_lib.metrics.leak import LEAK
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.plots.style import ARMS, NEUTRAL
+from antidisrupt_lib.plots.style import ARMS, NEUTRAL, undefined
 from antidisrupt_lib.tables import arm_labels, fully_treated
 
 
@@ -28,14 +28,19 @@ def losses(history: pd.DataFrame, title: str) -> Figure:
 
 
 def interval_bars(ax: Axes, rows: pd.DataFrame, labels: Sequence[str], colors: Sequence[str] | str = NEUTRAL) -> None:
-    """Horizontal bars of `value` with the interval from `low` to `high`, and the value written beside each."""
+    """Horizontal bars of `value` with the interval from `low` to `high`, and the value written beside each.
+
+    Where there is no value, the reason is written instead.
+    """
     at = np.arange(len(rows))[::-1]
     ax.barh(at, rows["value"], color=colors, height=0.65)
     errors = np.stack([rows["value"] - rows["low"], rows["high"] - rows["value"]]).clip(0)
     ax.errorbar(rows["value"], at, xerr=np.nan_to_num(errors), fmt="none", ecolor="black", elinewidth=1, capsize=2)
-    room = 0.02 * max(rows[["value", "high"]].max().max(), 1e-9)
-    for y, value, high in zip(at, rows["value"], rows["high"], strict=True):
-        ax.text(np.nanmax([value, high]) + room, y, f"{value:.3g}", va="center", fontsize=8)
+    room = 0.02 * np.nanmax([*rows["value"], *rows["high"], 1e-9])
+    for y, row in zip(at, rows.itertuples(), strict=True):
+        end = np.nanmax([row.value, row.high, 0]) if np.isfinite(row.value) else 0
+        text = f"{row.value:.3g}" if np.isfinite(row.value) else undefined(rows.loc[[row.Index]])
+        ax.text(end + room, y, text, va="center", fontsize=8)
     ax.set_yticks(at, [label.replace("_", " ") for label in labels])
     ax.margins(x=0.15)
     ax.set_ylim(-0.6, len(rows) - 0.4)
@@ -81,20 +86,19 @@ def split_bars(results: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
 
 
 def score_histograms(scores: Mapping[str, pd.DataFrame]) -> Figure:
-    """P(fake) on the photos and on the fakes of the test set, a panel per arm."""
+    """P(fake) on the photos and on the fakes of the test set, a panel per arm; it counts scores that aren't finite."""
     figure, grid = plt.subplots(1, len(scores), figsize=(2.9 * len(scores), 2.3), sharey=True, squeeze=False)
     for ax, (arm, table) in zip(grid[0], scores.items(), strict=True):
         for fake, label, color in ((0, "photos", NEUTRAL), (1, "fakes", "#D55E00")):
-            values = table.loc[table["fake"] == fake, "score"]
-            ax.hist(
-                values,
-                bins=np.linspace(0, 1, 21),
-                weights=np.full(len(values), 1 / len(values)),
-                alpha=0.6,
-                color=color,
-                label=label,
-            )
+            values = table.loc[(table["fake"] == fake) & np.isfinite(table["score"]), "score"]
+            share = np.full(len(values), 1 / max(1, len(values)))
+            ax.hist(values, bins=np.linspace(0, 1, 21), weights=share, alpha=0.6, color=color, label=label)
         ax.axvline(0.5, color="black", lw=0.8, ls=":")
-        ax.set(title=arm, xlabel="P(fake)", ylabel="share" if ax is grid[0][0] else "")
+        lost = (~np.isfinite(table["score"])).sum()
+        ax.set(
+            title=f"{arm}\n{lost} scores are not finite" if lost else arm,
+            xlabel="P(fake)",
+            ylabel="share" if ax is grid[0][0] else "",
+        )
     grid[0][-1].legend(frameon=False, fontsize=8, loc="upper center")
     return figure

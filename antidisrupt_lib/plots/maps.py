@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.plots.style import ARMS, PALETTE
+from antidisrupt_lib.plots.style import ARMS, PALETTE, undefined
 from antidisrupt_lib.tables import arm_labels
 
 QUALITY = {  # of a purifier: its label, and +1 where less is better, -1 where more is
@@ -39,8 +39,9 @@ def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -
             if (line["arm"] == "clean").all():
                 line = pd.concat([line, line.assign(poison_ratio=rows["poison_ratio"].max())])
                 style |= {"marker": "", "ls": "--"}
-            ax.plot(line["poison_ratio"], line["value"], label=label.replace("_", " "), **style)
-            ax.fill_between(line["poison_ratio"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
+            label = f"{label.replace('_', ' ')} {undefined(line)}".strip()
+            ax.plot(line["poison_ratio"], line["value"], label=label, **style)
+            ax.fill_between(line["poison_ratio"], line["low"], line["high"], color=style["color"], alpha=0.15, lw=0)
         ax.set(title=detector, xlabel="share of photos disrupted")
     grid[0][0].set_ylabel(metric.replace("_", " "))
     lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
@@ -169,7 +170,7 @@ def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figu
     figures = {}
     purified = pick(results, stage="purify", metric="share_disrupted")
     if len(purified):
-        caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured."
+        caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured, or not defined."
         figures["heat_map"] = (partial(heat_map, results), caption)
     for attack, rows in purified.groupby("attack", sort=False):
         if rows["purifier"].nunique() > 3:

@@ -12,7 +12,8 @@ from matplotlib.ticker import PercentFormatter
 from antidisrupt_lib.metrics.operating import Reliability
 from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.metrics.robustness import DEFENCES, STAGE, attack_label, eps_of
-from antidisrupt_lib.plots.style import NEUTRAL, PALETTE
+from antidisrupt_lib.plots.style import NEUTRAL, PALETTE, undefined
+from antidisrupt_lib.tables import UNKNOWN
 
 MARKERS = "osD^vPX*"
 
@@ -30,7 +31,7 @@ def eps_curve(results: pd.DataFrame, attack: str, metric: str = "attack_success"
     for ax, (detector, table) in zip(axes, panels, strict=True):
         for arm in styles:
             line = pick(table, arm=arm).sort_values("eps")
-            ax.plot(line["eps"], line["value"], label=arm.replace("_", " "), ms=4, **styles[arm])
+            ax.plot(line["eps"], line["value"], label=f"{_words(arm)} {undefined(line)}".strip(), ms=4, **styles[arm])
             ax.fill_between(line["eps"], line["low"], line["high"], color=styles[arm]["color"], alpha=0.15, lw=0)
         ax.set(title=detector, xlabel="budget (1/255)", ylim=(-0.02, 1.02))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -53,7 +54,13 @@ def robustness_trade_off(results: pd.DataFrame, attack: str, metric: str = "atta
                 "xerr": _arms(row.value, row.low, row.high),
                 "yerr": _arms(row.value_hit, row.low_hit, row.high_hit),
             }
-            style = styles[row.arm] | {"label": row.arm.replace("_", " "), "ls": "", "ms": 6, "elinewidth": 0.8}
+            why = undefined(table.loc[[row.Index]]) or undefined(table.loc[[row.Index]], "_hit")
+            style = styles[row.arm] | {
+                "label": f"{_words(row.arm)} {why}".strip(),
+                "ls": "",
+                "ms": 6,
+                "elinewidth": 0.8,
+            }
             ax.errorbar(row.value, row.value_hit, **errors, **style)
         ax.set(title=detector, xlabel="accuracy on untouched images", ylim=(-0.04, 1.04))
         ax.margins(x=0.1)
@@ -75,7 +82,7 @@ def reliability_diagram(bins: Mapping[str, Reliability]) -> Figure:
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
         ax.bar(found.score, found.weight, width=0.04, color="0.85", label="share of images")
         ax.plot(found.score, found.share_fake, color=NEUTRAL, marker="o", ms=4, label="share of fakes")
-        ax.set_title(f"{_words(name)}: ECE {found.error:.3f}")
+        ax.set_title(f"{_words(name)}: ECE " + (f"{found.error:.3f}" if len(found.weight) else UNKNOWN))
         ax.set(xlabel="P(fake)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes[0].set_ylabel("share")
     _legend(figure, axes)

@@ -36,3 +36,15 @@ def save_table(table: pd.DataFrame, out: Path | str, name: str, caption: str) ->
     table.to_csv(folder / f"{name}.csv", index=False)
     (folder / f"{name}.txt").write_text(caption)
     return table
+
+
+def undefined(rows: pd.DataFrame, suffix: str = "") -> str:
+    """Why the first value of some results rows that isn't defined has none: "– (the reason)"; "" if all are defined.
+
+    Rows that were never measured have no note.
+    """
+    lost = rows[rows[f"value{suffix}"].isna()]
+    if lost.empty:
+        return ""
+    note = lost[f"note{suffix}"].iloc[0] if f"note{suffix}" in lost else ""
+    return f"– ({note})" if isinstance(note, str) and note else "– (not measured)"
