@@ -46,6 +46,16 @@ def table(faces, forge):
     return sweep(faces.first(4), aims, forgers, MEASURES, epsilons=(0.01, 0.05), steps=4, seed=0, batch_size=3)
 
 
+def test_the_median_interval_is_that_of_a_plain_bootstrap_over_people():
+    rng = np.random.default_rng(0)
+    part = pd.DataFrame({"eps": rng.exponential(size=200), "person": np.repeat([f"{i}" for i in range(50)], 4)})
+    (row,) = median_results(part.assign(aim="a", forger="a"), {})
+    people = part["eps"].to_numpy().reshape(50, 4)
+    medians = [np.median(people[rng.integers(50, size=50)]) for _ in range(2000)]
+    assert row["value"] == pytest.approx(np.median(people), rel=0.05) and row["over"] == "50 people"
+    np.testing.assert_allclose([row["low"], row["high"]], np.quantile(medians, [0.025, 0.975]), rtol=0.15)
+
+
 def test_a_sweep_has_a_row_per_aim_forger_eps_photo_and_edit(table):
     assert len(table) == 3 * 2 * 2 * 4 * 5
     assert not table.duplicated(["aim", "forger", "eps", "image_id", "edit"]).any()
@@ -82,7 +92,8 @@ def test_together_distances_are_the_mean_over_forgers(faces, forge):
 @pytest.fixture
 def edits():
     """Two edits of one forger: one breaks from 0.02 on, the other never."""
-    rows = [{"aim": "a", "forger": "a", "eps": eps, "image_id": "1", "edit": edit, "l2": value, "l2_masked": value}
+    same = {"aim": "a", "forger": "a", "image_id": "1", "person": "p", "l2_masked": np.nan}
+    rows = [same | {"eps": eps, "edit": edit, "l2": value}
             for edit, values in (("Male", (0.01, 0.05, 0.2)), ("Young", (0.0, 0.0, 0.049)))
             for eps, value in zip((0.01, 0.02, 0.04), values, strict=True)]  # fmt: skip
     return pd.DataFrame(rows)
@@ -99,10 +110,13 @@ def test_shares_are_rows_of_the_results(edits):
     shares = {row["metric"]: row["value"] for row in rows if not row["metric"].startswith("share_disrupted_masked")}
     assert shares == {"share_disrupted_at_0.01": 0, "share_disrupted_at_0.02": 0.5, "share_disrupted_at_0.04": 0.5}
     assert {(row["forger"], row["attack"]) for row in rows} == {("a", "pgd")}
+    masked = [row for row in rows if row["metric"].startswith("share_disrupted_masked")]
+    assert {(row["n"], row["note"]) for row in masked} == {(0, "nothing was measured")}  # no edit changed the photo
 
 
 def test_the_median_of_the_smallest_eps_may_be_infinite(edits):
     (row,) = median_results(smallest_eps(edits), {"stage": "break", "faces": "drawn"})
     assert (row["value"], row["n"]) == (0.02, 2)
     never = edits.assign(l2=0.0)
-    assert median_results(smallest_eps(never), {})[0]["value"] == np.inf
+    (row,) = median_results(smallest_eps(never), {})
+    assert np.isnan(row["value"]) and row["n"] == 0 and "withstand every eps" in row["note"]

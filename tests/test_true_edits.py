@@ -121,7 +121,7 @@ def test_edits_with_nothing_to_change_do_not_count(photos, edits):
     labels = photos.labels(ATTRIBUTES)
     rows = truth_results(
         photos.batches(5), lambda x, chosen: x.expand(5, *x.shape), lambda chosen: truths(edits, chosen),
-        changed_region, {"stage": "forge", "faces": "drawn"}, photos.image_ids, ATTRIBUTES,
+        changed_region, {"stage": "forge", "faces": "drawn"}, photos.people, ATTRIBUTES,
     )  # fmt: skip
     n = {row["metric"]: row["n"] for row in rows}
     assert n["edit_psnr_Male"] == n["kept_psnr_Young"] == len(photos)

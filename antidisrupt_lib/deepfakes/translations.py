@@ -50,12 +50,16 @@ def truths(edits: FaceSet, rows: slice) -> Tensor:
 
 
 def write_fakes(
-    folder: Path | str, photos: FaceSet, forge: Forger, *, device: torch.device | str = "cpu", batch_size: int = 32
-) -> FaceSet:
+    folder: Path | str, photos: FaceSet, forge: Forger, *, name: str = "", device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> FaceSet:  # fmt: skip
     """The deepfakes of `photos`: one row per (source, translation), sources in order, their translations together.
 
     The table gets `source_id`, `target_attribute`, and the target labels in the attribute columns; an image id is
     `<source>-<translation>`.
+
+    Args:
+        name: what the axis `forger` calls the forger; "" sets none.
     """
     c = photos.labels(ATTRIBUTES)
 
@@ -64,7 +68,8 @@ def write_fakes(
             fakes = forge_all(forge, x.to(device), c[chosen])
             yield to_uint8(fakes.transpose(0, 1).flatten(0, 1))
 
-    return write_faceset(folder, made(), _fake_table(photos.table, translations(c)), photos.axes, size=photos.size)
+    axes = photos.axes | ({"forger": name} if name else {})
+    return write_faceset(folder, made(), _fake_table(photos.table, translations(c)), axes, size=photos.size)
 
 
 def _fake_table(table: pd.DataFrame, targets: Tensor) -> pd.DataFrame:

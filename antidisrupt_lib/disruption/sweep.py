@@ -37,12 +37,13 @@ def sweep(
         epsilons: in [0, 1] units; the step is REACH * eps / steps.
 
     Returns:
-        A row per aim, forger, eps, photo and edit: `aim`, `forger`, `eps`, `image_id`, `edit`, `changes` (whether the
-        edit asks for anything that the photo hasn't got), and the measures.
+        A row per aim, forger, eps, photo and edit: `aim`, `forger`, `eps`, `image_id`, `person`, `edit`, `changes`
+        (whether the edit asks for anything that the photo hasn't got), and the measures.
     """
-    labels, tables = photos.labels(ATTRIBUTES), []
+    labels, people, tables = photos.labels(ATTRIBUTES), photos.people, []
     for rows, x in photos.batches(batch_size, "disrupting"):
         x, c, ids = x.to(device), labels[rows].to(device), photos.image_ids[rows]
+        whose = {"image_id": ids * len(ATTRIBUTES), "person": [*people[rows]] * len(ATTRIBUTES)}
         with torch.no_grad():
             clean = {name: forge_all(forge, x, c) for name, forge in forgers.items()}
         for aim, forge in aims.items():
@@ -54,7 +55,7 @@ def sweep(
                 for name, victim in forgers.items():
                     table = _measure(forge_all(victim, x_adv, c), clean[name], x, measures)
                     table["changes"] = (translations(c) != c).any(2).flatten().cpu().numpy()
-                    tables.append(table.assign(aim=aim, forger=name, eps=eps, image_id=ids * len(ATTRIBUTES)))
+                    tables.append(table.assign(aim=aim, forger=name, eps=eps, **whose))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -17,7 +17,7 @@ from antidisrupt_lib.metrics.results import drawn_result, plain_result
 from antidisrupt_lib.metrics.rows import measure_rows, seed_draws
 from antidisrupt_lib.weights import find_below
 
-ARM_AXES = ["faces", "attack", "purifier", "arm", "detector", "poison_ratio"]
+ARM_AXES = ["faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio"]
 COMPARED = {"accuracy": "", "auc": "_auc", f"accuracy{AT_FPR}": AT_FPR}  # measures, and what ends their drop's name
 FIXED = "forger, purifier, B"
 NO_SEED = "no seed in common"
@@ -68,8 +68,8 @@ def _named(key: tuple) -> dict:
 
 
 def _find(sampled: Sampled, near: dict, **other: object) -> dict[str, Draws] | None:
-    """The draws of the first arm that has `near`'s faces and detector, and these other axes."""
-    wanted = {"faces": near["faces"], "detector": near["detector"]} | other
+    """The draws of the first arm that has `near`'s faces, forger and detector, and these other axes."""
+    wanted = {axis: near[axis] for axis in ("faces", "forger", "detector")} | other
     arms = (draws for key, (draws, _) in sampled.items() if wanted.items() <= _named(key).items())
     return next(arms, None)
 

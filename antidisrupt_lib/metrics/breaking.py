@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.metrics.distances import DISRUPTED, l2, masked_l2
-from antidisrupt_lib.metrics.intervals import DRAWS
+from antidisrupt_lib.metrics.intervals import DRAWS, TAIL, draw_counts
 from antidisrupt_lib.metrics.results import mean_result, result
-from antidisrupt_lib.seeding import numpy_generator
 
 MEASURES = {"l2": lambda y, y0, x: l2(y, y0), "l2_masked": masked_l2}
 SHARES = {"l2": "share_disrupted", "l2_masked": "share_disrupted_masked"}
@@ -26,7 +25,7 @@ def breaking_results(table: pd.DataFrame, axes: dict) -> list[dict]:
     """Results rows of a sweep: `<share>_at_<eps>` for each aim, forger and eps.
 
     Args:
-        table: as disruption.sweep leaves it, of edits that count alone.
+        table: as disruption.sweep leaves it, of edits that count alone; `person` is what the intervals resample.
         axes: of all rows; `forger` and `attack` ("pgd_for_<aim>", or "pgd" where the aim is the forger) are added.
     """
     rows = []
@@ -35,7 +34,9 @@ def breaking_results(table: pd.DataFrame, axes: dict) -> list[dict]:
         for measure, share in SHARES.items():
             defined = part.dropna(subset=measure)
             broken = defined[measure] >= DISRUPTED
-            rows.append(mean_result(here, f"{share}_at_{eps:g}", broken, defined["image_id"], UNITS[share]))
+            rows.append(
+                mean_result(here, f"{share}_at_{eps:g}", broken, defined["person"].rename("people"), UNITS[share])
+            )
     return rows
 
 
@@ -48,23 +49,27 @@ def median_results(smallest: pd.DataFrame, axes: dict) -> list[dict]:
     rows = []
     for (aim, forger), part in smallest.groupby(["aim", "forger"], sort=False):
         here = axes | {"forger": forger, "attack": "pgd" if aim == forger else f"pgd_for_{aim}"}
-        photos = part.pivot(index="image_id", columns="edit", values="eps").to_numpy()
-
-        def median(index: np.ndarray, photos: np.ndarray = photos) -> float:
-            return float(np.nanquantile(photos[index], 0.5, method="lower"))
-
-        value = median(np.arange(len(photos)))
-        rng = numpy_generator("smallest-eps", aim, forger)
-        draws = np.array([median(rng.integers(len(photos), size=len(photos))) for _ in range(DRAWS)])
-        low, high = np.quantile(draws, [0.025, 0.975], method="nearest")
-        rows.append(result(here, "smallest_eps", value, low, high, part["eps"].size, UNITS["smallest_eps"]))
+        value, low, high = _median_interval(part)
+        n, unit, over = len(part), UNITS["smallest_eps"], f"{part['person'].nunique()} people"
+        note = "" if np.isfinite(value) else "at least half of the edits withstand every eps that was tried"
+        rows.append(result(here, "smallest_eps", value, low, high, n, unit, over, note))
     return rows
+
+
+def _median_interval(part: pd.DataFrame) -> tuple[float, float, float]:
+    """The lower median of `eps`, and its bootstrap interval over people; a bound may be infinite."""
+    eps, codes = part["eps"].to_numpy(), pd.factorize(part["person"])[0]
+    order = np.argsort(eps)
+    weights = np.vstack([np.ones(len(eps)), draw_counts(codes.max() + 1, DRAWS, "smallest-eps")[:, codes]])[:, order]
+    sums = np.cumsum(weights, axis=1)
+    medians = eps[order][(sums >= sums[:, -1:] / 2).argmax(axis=1)]
+    return medians[0], *np.quantile(medians[1:], [TAIL, 1 - TAIL], method="nearest")
 
 
 def smallest_eps(table: pd.DataFrame, measure: str = "l2") -> pd.DataFrame:
     """The smallest eps that breaks each edit of each photo, per aim and forger; infinite if none tried does."""
     broken = table.assign(eps=table["eps"].where(table[measure] >= DISRUPTED, np.inf))
-    return broken.groupby(["aim", "forger", "image_id", "edit"], sort=False)["eps"].min().reset_index()
+    return broken.groupby(["aim", "forger", "person", "image_id", "edit"], sort=False)["eps"].min().reset_index()
 
 
 def broken_curve(smallest: pd.DataFrame, epsilons: Iterable[float]) -> pd.DataFrame:

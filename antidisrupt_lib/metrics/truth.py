@@ -6,6 +6,7 @@ All in dB, per image; NaN where the true edit has nothing to change (it would re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -40,7 +41,7 @@ def truth_measures(y: Tensor, truth: Tensor, x: Tensor, region: Tensor) -> dict[
 @torch.no_grad()
 def truth_results(
     photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
-    changed: Callable[[Tensor, Tensor], Tensor], axes: dict, ids: list[str], names: Sequence[str],
+    changed: Callable[[Tensor, Tensor], Tensor], axes: dict, people: pd.Series, names: Sequence[str],
 ) -> list[dict]:  # fmt: skip
     """The results rows of a forger's edits against the true ones: each measure over all edits, then of each edit.
 
@@ -49,7 +50,7 @@ def truth_results(
         outputs: outputs(x, rows) -> T x n x 3 x H x W, the deepfakes of these rows.
         truths: truths(rows) -> the same of the true edits.
         changed: changed(x, truth) -> N x 1 x H x W booleans, where a true edit changes its photo.
-        ids: the photos' ids.
+        people: whose photo each is, as `FaceSet.people` gives them.
         names: the T edits.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in UNITS}
@@ -63,8 +64,8 @@ def truth_results(
     for name, measured in parts.items():
         values = torch.cat(measured, dim=1).numpy()
         defined = ~np.isnan(values)
-        everyone = np.tile(ids, (len(names), 1))
-        results.append(mean_result(axes, name, values[defined], everyone[defined], UNITS[name]))
+        everyone = pd.concat([people] * len(names), ignore_index=True)
+        results.append(mean_result(axes, name, values[defined], everyone[defined.ravel()], UNITS[name]))
         for edit, value, here in zip(names, values, defined, strict=True):
-            results.append(mean_result(axes, f"{name}_{edit}", value[here], np.array(ids)[here], UNITS[name]))
+            results.append(mean_result(axes, f"{name}_{edit}", value[here], people[here], UNITS[name]))
     return results
