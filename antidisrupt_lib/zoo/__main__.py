@@ -18,7 +18,12 @@ WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside
     "generator": ("02_train_deepfake/generator", load_generator, "edit_accuracy"),
     "generator_adversarial_g": ("02_adversarial_g/generator", load_generator, "edit_accuracy"),
     "generator_adversarial_gd": ("02_adversarial_gd/generator", load_generator, "edit_accuracy"),
+    "attention": ("02_attention/generator", load_generator, "edit_accuracy"),
+    "stargan_truth": ("02_stargan_truth/generator", load_generator, "edit_accuracy"),
+    "stgan": ("02_stgan/generator", load_generator, "edit_accuracy"),
+    "stargan": ("02_stargan/generator", load_generator, "edit_accuracy"),
     "classifier": ("02_train_deepfake/classifier", load_classifier, "classifier"),
+    "judge": ("02_attention/classifier", load_classifier, "classifier"),
     "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
     "autoencoders": ("03_train_defense/autoencoders", load_autoencoders, "autoencoders"),
 }
@@ -27,8 +32,11 @@ WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside
 def card(folder: Path, about: dict, measured: str) -> dict:
     """What a reader must know of some weights: their data, training, commit, and what was measured on C."""
     manifest = json.loads((folder / "manifest.json").read_text())
+    split = folder.parent / ("01_edits" if manifest["parameters"].get("true_edits") else "01_split") / "manifest.json"
+    faces = json.loads(split.read_text())["parameters"]
+    people = f"{faces['count']:,} drawn faces (antidisrupt_lib.faces.drawn, seed 101), part A by identity"
     return about | {
-        "data_card": "6,000 drawn faces (antidisrupt_lib.faces.drawn, seed 101), part A by identity",
+        "data_card": people + (", and its true edits" if faces.get("true_edits") else ""),
         "training": {name: value for name, value in manifest["parameters"].items() if name != "out"},
         "commit": manifest["git"],
         "wall_seconds": round(manifest["wall_seconds"]),
