@@ -72,7 +72,7 @@ def test_drop_and_recovery_are_given_for_each_reading_side_by_side():
         drop, back = rows["poisoned", f"drop{ending}"], rows["purified", f"recovery{ending}"]
         assert drop["value"] == pytest.approx(clean - poisoned) and drop["low"] > 0
         assert back["value"] == pytest.approx((purified - poisoned) / (clean - poisoned))
-        assert back["low"] < back["value"] < back["high"] and back["over"] == "people, seeds"
+        assert back["low"] < back["value"] < back["high"] and back["over"] == "40 people, 3 seeds"
         assert rows["purified", f"{measure}_minus_poisoned"]["value"] == pytest.approx(purified - poisoned)
 
 

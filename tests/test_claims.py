@@ -235,8 +235,8 @@ def made(
     "row, why",
     [
         ((np.nan, np.nan, np.nan, "", "no fakes"), "not measured: undefined: no fakes"),
-        ((np.inf, np.nan, np.nan), "not measured: undefined: no reason given"),
-        ((-np.inf, -np.inf, 1.0), "not measured: undefined: no reason given"),
+        ((np.inf, np.nan, np.nan), "not measured: undefined: not a finite number"),
+        ((-np.inf, -np.inf, 1.0), "not measured: undefined: not a finite number"),
         ((1.0, np.nan, np.nan), "undecided: it has no interval"),
         ((1.0, 0.5, np.inf), "undecided: it has no interval"),
         ((1.0, 1.0, 1.0), "undecided: its interval has no width"),

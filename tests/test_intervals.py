@@ -14,7 +14,7 @@ from antidisrupt_lib.metrics.intervals import (
     Draws,
     draw_units,
     interval,
-    mean_interval,
+    mean_draws,
     measure_draws,
 )
 from antidisrupt_lib.metrics.operating import operating_measures
@@ -30,13 +30,13 @@ def people(names: list | np.ndarray) -> pd.Series:
 @pytest.mark.kind("undefined numbers", "an exact interval over people")
 @pytest.mark.parametrize(("right", "n"), [(12, 12), (0, 60), (0, 2), (5, 5), (38, 38)])
 def test_where_all_units_agree_the_interval_is_clopper_and_pearsons(right, n):
-    found = mean_interval(np.repeat(right / n, n), people(range(n)), SHARE)
+    found = interval(mean_draws(np.repeat(right / n, n), people(range(n))), SHARE)
     exact = binomtest(right, n).proportion_ci(0.95, "exact")
     assert found[:3] == pytest.approx((right / n, exact.low, exact.high))
 
 
 def test_images_of_one_person_that_agree_count_once():
-    alike = mean_interval(np.ones(60), people(np.repeat(range(12), 5)), SHARE)
+    alike = interval(mean_draws(np.ones(60), people(np.repeat(range(12), 5))), SHARE)
     assert alike.low == pytest.approx(binomtest(12, 12).proportion_ci().low)
 
 
@@ -53,7 +53,7 @@ def test_units_that_agree_leave_what_their_bounds_allow(value, n, bounds):
     [([0.3, 0.5], "aa", "no interval: one person alone"), ([2.0, 2, 2], "abc", "no interval: all draws are alike")],
 )
 def test_what_tells_nothing_of_other_people_has_no_interval(values, units, why):
-    found = mean_interval(np.array(values), people([*units]))
+    found = interval(mean_draws(np.array(values), people([*units])))
     assert found.value == np.mean(values) and np.isnan([found.low, found.high]).all() and found.note == why
 
 
@@ -112,7 +112,7 @@ def test_intervals_over_seeds_and_people_hold_the_truth_about_95_percent_of_the_
 
 def test_intervals_over_eight_people_hold_the_truth_about_95_percent_of_the_time():
     rng, names = np.random.default_rng(2), people(range(8))
-    held = [(found := mean_interval(rng.standard_normal(8), names)).low <= 0 <= found.high for _ in range(400)]
+    held = [(found := interval(mean_draws(rng.standard_normal(8), names))).low <= 0 <= found.high for _ in range(400)]
     assert 0.92 <= np.mean(held) <= 0.98  # Efron's percentiles alone cover 0.88
 
 
@@ -134,4 +134,4 @@ def test_seeds_are_paired_by_name_not_by_position():
 
 def test_rows_without_a_person_are_refused():
     with pytest.raises(ValueError, match="1 of 3 rows have no person. Fill its column in"):
-        mean_interval(np.ones(3), pd.Series(["a", None, "b"], name="people"))
+        mean_draws(np.ones(3), pd.Series(["a", None, "b"], name="people"))

@@ -49,7 +49,7 @@ def test_a_frechet_difference_is_that_of_the_distances_with_a_narrow_interval(ro
     )
     assert row["low"] < row["value"] < row["high"] < 0
     assert row["high"] - row["low"] < 0.7 * (alone.high - alone.low)
-    assert (row["over"], row["n"], row["note"]) == ("people", 40, "held fixed: forger, purifier")
+    assert (row["over"], row["n"], row["note"]) == ("20 people", 40, "held fixed: forger, purifier")
     assert rows["kernel_distance_colour_minus_jpeg"]["n"] == 40
 
 

@@ -14,7 +14,7 @@ from antidisrupt_lib.detection.detectors import Detector, detect_with
 from antidisrupt_lib.detection.train import score_table
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.metrics.arms import ARM_AXES, detector_results
-from antidisrupt_lib.metrics.intervals import mean_interval
+from antidisrupt_lib.metrics.intervals import interval, mean_draws
 from antidisrupt_lib.metrics.rows import units_of
 
 quick = settings(deadline=None, max_examples=60, derandomize=True)
@@ -90,7 +90,7 @@ def test_intervals_over_people_are_wider_than_those_over_their_photos():
     values = rng.standard_normal(38).repeat(4) + 0.5 * rng.standard_normal(152)
     width = {}
     for name, units in (("people", owners), ("photos", photos)):
-        _, low, high, _ = mean_interval(values, pd.Series(units, name=name))
+        _, low, high, _ = interval(mean_draws(values, pd.Series(units, name=name)))
         width[name] = high - low
     assert 1.3 < width["people"] / width["photos"] < 2.2
 
@@ -101,8 +101,8 @@ def test_rows_say_what_was_resampled_and_what_was_held_fixed():
     table = pd.DataFrame({"source_id": np.tile([f"p{i}" for i in range(24)], 2), "fake": np.repeat([0, 1], 24)})
     table = table.assign(image_id=lambda t: t["source_id"] + t["fake"].astype(str), **axes)
     scored = [table.assign(score=0.3 * table["fake"] + 0.7 * rng.random(48), seed=seed) for seed in (0, 1)]
-    for names, over in ((table["source_id"], "photos"), (table["source_id"].str[:2], "people")):
+    for names, over in ((table["source_id"], "24 photos"), (table["source_id"].str[:2], "10 people")):
         rows = detector_results(pd.concat([one.assign(person=names) for one in scored]), draws=40)
         told = {row["seed"]: (row["over"], row["note"]) for row in rows if row["metric"] == "auc"}
         assert told[0] == (over, "held fixed: seed, forger, purifier, B")
-        assert told[None] == (f"{over}, seeds", "held fixed: forger, purifier, B")
+        assert told[None] == (f"{over}, 2 seeds", "held fixed: forger, purifier, B")

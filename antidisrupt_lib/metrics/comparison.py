@@ -228,7 +228,7 @@ def _distance_rows(found: Comparison, axes: dict, drawn: Mapping[str, Draws]) ->
         unit = "deepfakes against clean ones" + ("" if frechet else ", pairs of different photos")
         n = images if frechet else len(_some_photos(found)) * found.features.shape[1]
         note = _why_no_distance(estimate.value, len(found.features)) or join_notes(estimate.note, fixed(axes))
-        rows.append(result(axes, name, *estimate[:3], n, unit, draws.over, note))
+        rows.append(result(axes, name, *estimate[:3], n, unit, draws.resampled, note))
     return rows
 
 

@@ -48,7 +48,8 @@ class Estimate(NamedTuple):
 class Draws:
     """A number on its set (first column) and on bootstrap draws of its units, for each seed: seeds x (1 + draws).
 
-    `units` is how many the draws are made from, `over` what they are, `seeds` the names of the rows.
+    `units` is how many the draws are made from (of the class that has fewer), `over` what they are: "people", "videos"
+    or "photos"; `seeds` names the rows.
     """
 
     values: np.ndarray
@@ -63,7 +64,8 @@ class Draws:
 
     @property
     def resampled(self) -> str:
-        return f"{self.over}, seeds" if len(self.seeds) > 1 else self.over
+        """In words: "38 people, 3 seeds"."""
+        return f"{self.units} {self.over}" + (f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else "")
 
     def of(self, seeds: tuple) -> "Draws":
         """The rows of these seeds, in this order."""
@@ -194,13 +196,13 @@ def agreeing_interval(value: float, units: int, bounds: Bounds) -> tuple[float, 
     return float(low), float(high)
 
 
-def mean_interval(values: np.ndarray, units: pd.Series, bounds: Bounds = FREE) -> Estimate:
-    """The mean of per-image values; `units` tells which person (video, photo) each belongs to."""
+def mean_draws(values: np.ndarray, units: pd.Series) -> Draws:
+    """The mean of per-image values; `units` tells which person (video, photo) each belongs to, its name which it is."""
     codes, counts = draw_units(units, DRAWS)
     values = np.asarray(values, float)
     sums, sizes = (np.bincount(codes, weights) for weights in (values, np.ones(len(values))))
     drawn = np.append(values.mean(), (counts @ sums) / (counts @ sizes))
-    return interval(Draws(drawn[None], counts.shape[1], str(units.name)), bounds)
+    return Draws(drawn[None], counts.shape[1], str(units.name))
 
 
 def set_draws(statistic: Callable[[np.ndarray], float], units: pd.Series, draws: int) -> Draws:

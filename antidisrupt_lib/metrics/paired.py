@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.metrics.comparison import UNITS, fixed
-from antidisrupt_lib.metrics.intervals import Draws, Estimate, interval, mean_interval
+from antidisrupt_lib.metrics.intervals import Draws, Estimate, interval, mean_draws
 from antidisrupt_lib.metrics.results import AXES, bounds_of, join_notes, read_results, result
 from antidisrupt_lib.metrics.rows import units_of
 
@@ -42,8 +42,8 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> tuple[Es
     left_out = len(pairs) - len(differences)
     if differences.empty:
         return Estimate(np.nan, np.nan, np.nan), 0, "", left_out
-    found = mean_interval(differences.to_numpy(), units, bounds_of(_unit(metric)))
-    return found, len(differences), str(units.name), left_out
+    drawn = mean_draws(differences.to_numpy(), units)
+    return interval(drawn, bounds_of(_unit(metric))), len(differences), drawn.resampled, left_out
 
 
 def _unit(metric: str) -> str:
@@ -114,7 +114,7 @@ def _distance_rows(kept: Kept, twin: Kept, axes: dict, other: str) -> list[dict]
         found = interval(draws, basic=metric.startswith("frechet"))
         note = join_notes(found.note, fixed(axes)) if np.isfinite(found.value) else "undefined on one side"
         unit = "difference over the same photos"
-        rows.append(result(axes, f"{metric}_minus_{other}", *found[:3], len(units), unit, draws.over, note))
+        rows.append(result(axes, f"{metric}_minus_{other}", *found[:3], len(units), unit, draws.resampled, note))
     return rows
 
 

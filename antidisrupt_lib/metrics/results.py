@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from antidisrupt_lib.metrics.intervals import DIFFERENCE, FREE, SHARE, Bounds, Draws, interval, mean_interval
+from antidisrupt_lib.metrics.intervals import DIFFERENCE, FREE, SHARE, Bounds, Draws, interval, mean_draws
 from antidisrupt_lib.weights import missing
 
 AXES = ("stage", "faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
@@ -69,9 +69,9 @@ def mean_result(
     if why := why_no_mean(values):
         return plain_result(axes, metric, np.nan, 0, unit, why)
     units = pd.Series(units).reset_index(drop=True)
-    units = units.rename("photos") if units.name is None else units
-    found = mean_interval(values, units, bounds_of(unit))
-    return result(axes, metric, *found[:3], len(values), unit, str(units.name), join_notes(found.note, note))
+    drawn = mean_draws(values, units.rename("photos") if units.name is None else units)
+    found = interval(drawn, bounds_of(unit))
+    return result(axes, metric, *found[:3], len(values), unit, drawn.resampled, join_notes(found.note, note))
 
 
 def plain_result(axes: dict, metric: str, value: float, n: int, unit: str, note: str = "") -> dict:
