@@ -3,6 +3,8 @@
 python run_all.py                                       # params/quick.yaml on drawn faces
 python run_all.py params/paper.yaml --faces /data/celeba
 python run_all.py --list                                # what would run, and why
+
+Paths given here are relative to where you stand, those in a study file to that file's folder; ~ is your home.
 """
 
 import argparse
@@ -14,37 +16,42 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from antidisrupt_lib.study.checks import refusals, shown
-from antidisrupt_lib.study.graph import Study, load_study
-from antidisrupt_lib.study.manifest import gpu_names
+from antidisrupt_lib.study.circumstances import torch_device
+from antidisrupt_lib.study.graph import Node, Study, load_study, missing_files
 from antidisrupt_lib.study.params import require_known
+from antidisrupt_lib.study.paths import portable
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.report import write_report
 from antidisrupt_lib.study.runner import Outcome, Step, choose_stages, lock, plan, run
+from antidisrupt_lib.study.study_file import said_in
 
 HERE = Path(__file__).resolve().parent
 
 
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal can't show
     args = parse(argv)
     try:
-        changes = {"assignments": assignments(args), "overrides": args.overrides}
+        changes = {"assignments": args.set, "overrides": args.overrides, "faces": given_faces(args)}
         study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, **changes)
         chosen = choose_stages(study, args.only, args.until)
         forced = forced_stages(study, args.force, chosen)
         steps = plan(study, chosen, forced)
-        refused = refusals(study, [step.node for step in steps if step.verdict in ("run", "wait")])
+        todo = [study.nodes[step.node] for step in steps if step.verdict in ("run", "wait")]
+        refused = missing_files(todo) | refusals(study, [node.id for node in todo])
         if args.list:
             print("\n".join(listed(step, refused.get(step.node)) for step in steps))
             return 2 if refused else 0
         if refused:
             raise ValueError(shown(refused))
+        jobs = args.jobs or default_jobs(todo)
         held = lock(study)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     with held:
-        return carry_out(study, args, chosen, forced)
+        return carry_out(study, args, chosen, forced, jobs)
 
 
 def listed(step: Step, refusal: str | None) -> str:
@@ -53,9 +60,9 @@ def listed(step: Step, refusal: str | None) -> str:
     return f"{verdict:6} {step.node:60} {why}"
 
 
-def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str]) -> int:
+def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], jobs: int) -> int:
     """Run the study, write its report, and return the exit status."""
-    start, jobs = time.monotonic(), args.jobs or default_jobs(study)
+    start = time.monotonic()
     try:
         with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
             outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced)
@@ -69,35 +76,49 @@ def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: 
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    about, _, paths = __doc__.partition("\n")
+    parser = argparse.ArgumentParser(description=about, epilog=paths.strip().rpartition("\n")[2])
     add = parser.add_argument
-    add("params", nargs="?", type=Path, default=HERE / "params/quick.yaml", help="the study's file (default: quick)")
-    add("--faces", type=Path, metavar="DIR", help="a folder of real faces for stage 01_split")
+    quick, outputs, notebooks = HERE / "params/quick.yaml", HERE / "outputs", HERE / "notebooks"
+    add("params", nargs="?", type=user_path, default=quick, help="the study's file (default: quick)")
+    add("--faces", type=user_path, metavar="DIR", help="a folder of real faces for stage 01_split")
     add("--only", nargs="+", default=[], metavar="STAGE", help="run only these stages")
     add("--until", metavar="STAGE", help="run this stage and all that it needs")
     add("--force", nargs="*", metavar="STAGE", help="run these stages (or all) although their results stand")
     add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
-    add("--with", dest="overrides", type=Path, metavar="FILE", help="values for all stages of a notebook, by its name")
+    add("--with", dest="overrides", type=user_path, metavar="FILE", help="values for all stages of a notebook")
     add("--list", action="store_true", help="say what would run and why, or what is refused; run nothing")
-    add("--jobs", type=int, help="nodes at once (default: cores / threads, 1 with a GPU)")
-    add("--outputs", type=Path, default=HERE / "outputs", metavar="DIR", help="where results go (default: outputs)")
-    add("--notebooks", type=Path, default=HERE / "notebooks", metavar="DIR", help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
-    return args
+    add("--jobs", type=positive, help="nodes at once (default: cores / threads, 1 with a GPU)")
+    add("--outputs", type=user_path, default=outputs, metavar="DIR", help="where results go (default: the project's)")
+    add("--notebooks", type=user_path, default=notebooks, metavar="DIR", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
 
 
-def default_jobs(study: Study) -> int:
-    """As many nodes at once as their threads leave room for; a GPU takes one at a time."""
-    return 1 if gpu_names() else max(1, os.cpu_count() // max(node.threads for node in study.nodes.values()))
+def user_path(text: str) -> Path:
+    """A path as its user means it: `~` is their home."""
+    return Path(os.path.expanduser(text))
 
 
-def assignments(args: argparse.Namespace) -> list[str]:
-    """What --set and --faces change in the study file."""
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs. Use 1 or more.")
+    return int(text)
+
+
+def default_jobs(nodes: list[Node]) -> int:
+    """As many nodes at once as their threads leave room for; a GPU that PyTorch uses takes one at a time."""
+    if not nodes or torch_device() != "cpu":
+        return 1
+    return max(1, os.cpu_count() // max(node.threads for node in nodes))
+
+
+def given_faces(args: argparse.Namespace) -> Path | None:
+    """The folder of --faces."""
     if args.faces is None:
-        return args.set
-    if not args.faces.is_dir() or not any(args.faces.iterdir()):
+        return None
+    if not os.path.isdir(args.faces) or not any(args.faces.iterdir()):
         raise ValueError(f"--faces {args.faces}: that is no folder with files in it. Unzip the faces there first.")
-    return [*args.set, f"01_split.faces={str(args.faces.resolve())!r}"]
+    return args.faces.resolve()
 
 
 def forced_stages(study: Study, names: list[str] | None, chosen: set[str]) -> set[str]:
@@ -107,11 +128,13 @@ def forced_stages(study: Study, names: list[str] | None, chosen: set[str]) -> se
 
 
 def command(args: argparse.Namespace) -> str:
-    """The command line that makes all of this study's results again."""
-    changes = [word for change in args.set for word in ("--set", change)]
-    faces = ["--faces", str(args.faces)] if args.faces else []
-    faces += ["--with", os.path.relpath(args.overrides, HERE)] if args.overrides else []
-    return shlex.join(["python", "run_all.py", os.path.relpath(args.params, HERE), *faces, *changes])
+    """The command line that makes all of this study's results again, in the project's folder."""
+    changes = [word for change in args.set for word in ("--set", said_in(change, HERE))]
+    faces = ["--faces", portable(args.faces, HERE)] if args.faces else []
+    overrides = ["--with", portable(args.overrides, HERE)] if args.overrides else []
+    outputs = ["--outputs", portable(args.outputs, HERE)] if args.outputs != HERE / "outputs" else []
+    given = [portable(args.params, HERE), *faces, *overrides, *outputs, *changes]
+    return shlex.join(["python", "run_all.py", *given])
 
 
 def conclude(outcome: Outcome, chosen: set[str], study: Study, seconds: float) -> None:

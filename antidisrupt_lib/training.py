@@ -24,6 +24,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def device_name() -> str:
+    """What `device` is called: "cpu", or the GPU's own name."""
+    return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
+
+
 def use_threads() -> int:
     """Take the number of CPU threads from ANTIDISRUPT_THREADS (the study sets it), and return what is in force."""
     if threads := os.environ.get("ANTIDISRUPT_THREADS"):
@@ -154,3 +159,7 @@ def random_flip(x: Tensor, *key: object) -> Tensor:
     """Mirror each image of the batch with probability 1/2."""
     flip = torch.rand(len(x), generator=generator(*key)).to(x.device) < 0.5
     return torch.where(flip[:, None, None, None], x.flip(-1), x)
+
+
+if __name__ == "__main__":  # a study, which knows no tensors, asks so what it runs on
+    print(device_name())

@@ -24,10 +24,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name only if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".partial.{uuid4().hex}")  # not its own name, which may be as long as names can be
     try:
         yield temporary
-        with open(temporary, "rb") as file:
+        with open(temporary, "r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:

@@ -16,6 +16,7 @@ ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "tables": {"metrics", "claims"},
     "plots": BASE | {"metrics", "tables", "plots"},
     "study": {"study"},
+    "by_hand": set(),
     "seeding": set(),
     "weights": set(),
     "training": {"seeding", "weights"},

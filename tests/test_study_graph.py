@@ -129,7 +129,7 @@ def test_a_study_can_build_on_another_file(root):
         ({"01_split": {"count": True}}, r"`count` must be int, and True is not"),
         ({"01_split": {"out": "x"}}, r"`out` is the runner's to give"),
         ({"01_split": {"threads": 0}}, r"`threads` must be"),
-        ({"01_split": {}, "04_disrupt": {"eps": "1e-4"}}, r"`eps` must be float.*write 1.0e-4"),
+        ({"01_split": {}, "04_disrupt": {"eps": "1_0"}}, r"`eps` must be float.*without quotes and underscores"),
         ({"01_split": {}, "04_disrupt": {"eps": float("inf")}}, r"`eps` is inf, which JSON can't hold"),
         ({"01_split": {}, "04_disrupt": {"photos": "01_spilt"}}, r"no stage `01_spilt`. Did you mean `01_split`"),
         ({"01_split": {}, "04_disrupt": {"photos": "01_split/../.."}}, r"must stay inside its stage"),

@@ -79,24 +79,29 @@ def test_only_the_path_that_is_read_counts_as_input(root):
         judge(root, done, upstream={"stage": "01_split", "outputs": {"C/images.npy": {"sha256": "c"}}})
 
 
+FOREIGN = DISRUPT + '\nstart_weights: str = ""\nfaces: str = "drawn"'
+
+
 def test_a_file_that_a_parameter_names_counts_by_its_content(root):
-    stages = STAGES | {"04_disrupt": {"attack": "zoo/attack.bin"}}
+    write_notebook(root / "notebooks/04_disrupt.ipynb", FOREIGN)
+    stages = STAGES | {"04_disrupt": {"start_weights": "zoo/start.bin"}}
     (root / "library/zoo").mkdir()
-    (root / "library/zoo/attack.bin").write_text("weights")
+    (root / "library/zoo/start.bin").write_text("weights")
     done, _ = judge(root, stages=stages)
     assert judge(root, done, stages)[1] is None
-    (root / "library/zoo/attack.bin").write_text("others")
-    assert judge(root, done, stages)[1] == "input changed: attack (zoo/attack.bin)"
+    (root / "library/zoo/start.bin").write_text("others")
+    assert judge(root, done, stages)[1] == "input changed: start_weights (zoo/start.bin)"
 
 
 def test_a_folder_that_a_parameter_names_counts_by_its_files(root):
-    stages = STAGES | {"04_disrupt": {"attack": "faces"}}
-    (root / "notebooks/faces").mkdir()
-    (root / "notebooks/faces/1.jpg").write_bytes(b"photo")
+    write_notebook(root / "notebooks/04_disrupt.ipynb", FOREIGN)
+    stages = STAGES | {"04_disrupt": {"faces": "faces"}}  # beside the study file
+    (root / "faces").mkdir()
+    (root / "faces/1.jpg").write_bytes(b"photo")
     done, _ = judge(root, stages=stages)
     assert judge(root, done, stages)[1] is None
-    (root / "notebooks/faces/2.jpg").write_bytes(b"photo")
-    assert judge(root, done, stages)[1] == "input changed: attack (faces)"
+    (root / "faces/2.jpg").write_bytes(b"photo")
+    assert judge(root, done, stages)[1] == "input changed: faces (../faces)"
 
 
 def test_a_missing_or_altered_output_is_noticed_and_a_touched_one_is_not(root):

@@ -66,7 +66,7 @@ def test_a_study_may_name_the_stage_whose_results_are_its_own(root):
     page = report(root, {"15_defend": {}}, results="15_defend")
     assert (root / "outputs/tiny/results.csv").read_text() == "metric,value" and "../results.csv" in page.read_text()
     assert "../results.csv" not in report(root, {"15_defend": {}}).read_text()  # without 08_evaluate there are none
-    with pytest.raises(ValueError, match="study tiny, results: there is no stage without a grid `15_defendd`. Did you"):
+    with pytest.raises(ValueError, match="study.yaml, results: there is no stage without a grid `15_defendd`. Did you"):
         make_study(root, {"15_defend": {}}, results="15_defendd")
 
 

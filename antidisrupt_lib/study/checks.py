@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from antidisrupt_lib.study.circumstances import python
 from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.params import code_cells
 
@@ -55,7 +56,7 @@ def shown(refused: dict[str, str]) -> str:
 
 def _in_a_process(cells: list[Cell], notebooks: Path) -> dict[str, str]:
     """`run_cells` in a process of its own, which alone imports what the cells do, in the notebooks' folder."""
-    command = [sys.executable, "-m", "antidisrupt_lib.study.checks"]
+    command = python("antidisrupt_lib.study.checks")
     done = subprocess.run(command, input=json.dumps(cells), capture_output=True, text=True, cwd=notebooks)
     if done.returncode:
         last_words = "\n".join(done.stderr.strip().splitlines()[-5:])

@@ -5,27 +5,18 @@ dict input) takes one variant and hands its axes on, axes in common must agree. 
 the stages that it names and hands on none.
 """
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import product
 from pathlib import Path, PurePosixPath
 
-from pydantic import PositiveInt
-
-from antidisrupt_lib.study.params import (
-    BY_HAND,
-    EVALUATION,
-    RESERVED,
-    Notebook,
-    Parameter,
-    StudyFile,
-    check,
-    is_file_safe,
-    read_notebook,
-    read_study,
-    require_known,
-)
+from antidisrupt_lib.study.circumstances import LIBRARY
+from antidisrupt_lib.study.params import Notebook, require_known
+from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names
+from antidisrupt_lib.study.stages import Stage, at_leaves, path_in, read_stage, stage_of, texts_of
+from antidisrupt_lib.study.study_file import EVALUATION, StudyFile, read_study
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,12 @@ class Node:
         return labelled
 
     @property
+    def given_paths(self) -> dict[str, str]:
+        """The plain parameters that name a user's file or folder, or one in the zoo."""
+        declared, given = self.notebook.parameters, self.parameters.items()
+        return {name: text for name, text in given if declared[name].is_path and text not in WORDS}
+
+    @property
     def needs(self) -> set[str]:
         """The ids of the nodes whose results it reads."""
         return {read.node for read in self.reads.values()}
@@ -106,9 +103,14 @@ class Study:
 
 
 def load_study(
-    params: Path | str, *, outputs: Path, notebooks: Path, assignments: Iterable[str] = (),
-    overrides: Path | str | None = None,
-) -> Study:  # fmt: skip
+    params: Path | str,
+    *,
+    outputs: Path,
+    notebooks: Path,
+    assignments: Iterable[str] = (),
+    overrides: Path | None = None,
+    faces: Path | None = None,
+) -> Study:
     """Read a study file and check all of it against the notebooks it runs.
 
     Args:
@@ -116,121 +118,52 @@ def load_study(
         notebooks: where the notebooks lie.
         assignments: `stage.name=value` texts that change the file's values.
         overrides: a file with values for all stages of a notebook, which change the study's before `assignments` do.
+        faces: the folder that stage 01_split reads, if not the file's.
 
     Raises:
         FileNotFoundError: the file or a notebook is not there.
         ValueError: names, values, grids or wiring are wrong; the text says where.
     """
-    file, notebooks = read_study(params, assignments, overrides), Path(notebooks).resolve()
+    file, notebooks = read_study(params, assignments, overrides, faces), absolute(notebooks).resolve()
     nodes = build_nodes(file, notebooks)
     if file.evaluation != EVALUATION:
         single = [name for name, node in nodes.items() if not node.variant]
-        require_known([file.evaluation], single, f"study {file.name}, results", "stage without a grid")
-    return Study(file.name, nodes, Path(outputs).resolve() / file.name, notebooks, file.evaluation)
+        require_known([file.evaluation], single, f"{file.path}, results", "stage without a grid")
+    study = Study(file.name, nodes, absolute(outputs).resolve() / file.name, notebooks, file.evaluation)
+    require_names([study.notebooks, *map(study.result, nodes)], nodes)
+    return study
+
+
+def missing_files(nodes: Iterable[Node]) -> dict[str, str]:
+    """{node: what to do} of nodes whose plain parameters name files or folders that aren't there."""
+    missing: dict[str, str] = {}
+    for node in nodes:
+        for name, text in node.given_paths.items():
+            path = absolute(text, LIBRARY if text.startswith(ZOO) else node.notebook.path.parent)
+            if not os.path.exists(path):
+                hint = ", or give --faces DIR" if name == "faces" else ""
+                missing[node.id] = f"`{name}` is {path}, and there is nothing. Correct the path{hint}."
+    return missing
 
 
 def build_nodes(file: StudyFile, notebooks: Path) -> dict[str, Node]:
     """All nodes of a study by id, each after those it needs; raises as `load_study` does."""
-    stages = {name: _read_stage(name, file, notebooks) for name in file.stages}
+    stages = {name: read_stage(name, file, notebooks) for name in file.stages}
     declared = sorted({name for stage in stages.values() for name in stage.notebook.parameters})
-    require_known(file.common, declared, f"study {file.name}, common", "parameter")
+    require_known(file.common, declared, f"{file.path}, common", "parameter")
     made: dict[str, list[Node]] = {}
-    for name in _ordered(stages):
+    for name in _ordered(stages, file.path):
         made[name] = _make_nodes(stages[name], made)
     return {node.id: node for nodes in made.values() for node in nodes}
 
 
-@dataclass(frozen=True)
-class _Stage:
-    name: str
-    where: str
-    notebook: Notebook
-    values: dict[str, object]
-    sources: dict[str, object]  # per input parameter "stage/path", or a list or dict of these
-    grid: dict[str, list]
-    skip: list[dict]
-    only: list[dict]
-    threads: int
-
-
-def _read_stage(name: str, file: StudyFile, notebooks: Path) -> _Stage:
-    given, where = file.stages[name], f"study {file.name}, stage {name}"
-    notebook = read_notebook(notebooks / f"{given.get('notebook', name)}.ipynb")
-    values = {key: value for key, value in given.items() if key not in RESERVED}
-    grid = _check_grid(given.get("grid", {}), values, notebook, where)
-    require_known(values, [*notebook.parameters, *RESERVED], where, "parameter")
-    if "out" in values:
-        raise ValueError(f"{where}: `out` is the runner's to give. Leave it out.")
-    inputs = [parameter for parameter in notebook.parameters.values() if parameter.is_input]
-    sources = {parameter.name: _sources(parameter, values, file, where) for parameter in inputs}
-    plain = {p.name: p.default for p in notebook.parameters.values() if not p.is_input and p.name != "out"}
-    for changes in (file.common, values):
-        plain |= {key: check(notebook.parameters[key], value, where) for key, value in changes.items() if key in plain}
-    variants = {key: _check_entries(given.get(key, []), key, where) for key in ("skip", "only")}
-    threads = check(Parameter("threads", 1, PositiveInt), given.get("threads", file.threads), where)
-    return _Stage(name, where, notebook, plain, sources, grid, **variants, threads=threads)
-
-
-def _check_grid(grid: object, values: dict, notebook: Notebook, where: str) -> dict[str, list]:
-    """The grid with each value as its parameter's type."""
-    if not isinstance(grid, dict) or not all(isinstance(axis, list) and axis for axis in grid.values()):
-        raise ValueError(f"{where}: `grid` must list the values of each axis, e.g. {{seed: [0, 1]}}; found {grid!r}.")
-    require_known(grid, notebook.parameters, f"{where}, grid", "parameter")
-    for name, axis in grid.items():
-        if notebook.parameters[name].is_input or name == "out":
-            raise ValueError(f"{where}: the grid can't vary `{name}`, a path. Make a stage for each instead.")
-        if name in values:
-            raise ValueError(
-                f"{where}: `{name}` is given twice, as a value and as an axis. For one value: grid={{{name}: [...]}}."
-            )
-        if not all(map(is_file_safe, axis)) or len(set(axis)) < len(axis):
-            raise ValueError(
-                f"{where}: the values of grid axis `{name}` name folders. Use distinct numbers and words of letters, "
-                f"digits and -_.+ instead of {axis!r}."
-            )
-    return {name: [check(notebook.parameters[name], value, where) for value in axis] for name, axis in grid.items()}
-
-
-def _check_entries(entries: object, key: str, where: str) -> list[dict]:
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry for entry in entries):
-        raise ValueError(f"{where}: `{key}` must be a list of variants, e.g. [{{attack: fgsm}}]; found {entries!r}.")
-    return entries
-
-
-def _sources(parameter: Parameter, values: dict, file: StudyFile, where: str) -> object:
-    """Where an input reads, as the study says or else by the notebook's default: "stage/path", or a tree of these."""
-    given = parameter.name in values
-    default = at_leaves(lambda path: path.removeprefix(BY_HAND), parameter.default)
-    sources = check(parameter, values[parameter.name], where) if given else default
-    for source in _texts(sources):
-        stage, path = _stage_of(source), _path_in(source)
-        if given:
-            require_known([stage], file.stages, f"{where}, input `{parameter.name}`", "stage")
-        elif stage not in file.stages:
-            raise ValueError(
-                f"{where}: its notebook's input `{parameter.name}` reads stage {stage}, which the study doesn't have. "
-                f"Add `{stage}: {{}}` to its stages, or wire the input: `{parameter.name}: <stage>/{path}`."
-            )
-        if ".." in PurePosixPath(path).parts:
-            raise ValueError(f"{where}: the input `{parameter.name}` must stay inside its stage, unlike {source!r}.")
-    return sources
-
-
-def _ordered(stages: dict[str, _Stage]) -> list[str]:
-    graph = {name: set(map(_stage_of, _texts(stage.sources))) for name, stage in stages.items()}
+def _ordered(stages: dict[str, Stage], path: Path) -> list[str]:
+    graph = {name: set(map(stage_of, texts_of(stage.sources))) for name, stage in stages.items()}
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle = " -> ".join(error.args[1])
-        raise ValueError(f"These stages need each other in a circle: {circle}. Rewire one input.") from error
-
-
-def _texts(tree: object) -> list[str]:
-    """The leaves of a tree of sources; None stands for an input that is not used."""
-    if isinstance(tree, dict | list):
-        children = tree.values() if isinstance(tree, dict) else tree
-        return [text for child in children for text in _texts(child)]
-    return [] if tree is None else [tree]
+        raise ValueError(f"{path}: these stages need each other in a circle: {circle}. Rewire one input.") from error
 
 
 @dataclass(frozen=True)
@@ -241,7 +174,7 @@ class _Row:
     picks: dict[str, str]
 
 
-def _make_nodes(stage: _Stage, made: dict[str, list[Node]]) -> list[Node]:
+def _make_nodes(stage: Stage, made: dict[str, list[Node]]) -> list[Node]:
     rows = [_Row({}, {})]
     for name in _joined_stages(stage.sources):
         rows = [
@@ -255,12 +188,12 @@ def _make_nodes(stage: _Stage, made: dict[str, list[Node]]) -> list[Node]:
     return [_make_node(stage, row, made) for row in _select(rows, stage)]
 
 
-def _make_node(stage: _Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
+def _make_node(stage: Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
     def one(source: str | None) -> Read | None:
-        return source and Read(row.picks[_stage_of(source)], _path_in(source))
+        return source and Read(row.picks[stage_of(source)], path_in(source))
 
     def every(sources: list[str]) -> list[Read]:
-        return [Read(node.id, _path_in(source)) for source in sources for node in made[_stage_of(source)]]
+        return [Read(node.id, path_in(source)) for source in sources for node in made[stage_of(source)]]
 
     inputs = {
         name: every(sources) if isinstance(sources, list) else at_leaves(one, sources)
@@ -272,23 +205,20 @@ def _make_node(stage: _Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
 
 def _joined_stages(sources: dict[str, object]) -> list[str]:
     """The stages of which a node takes one variant: those that scalar and dict inputs name."""
-    texts = _texts({name: tree for name, tree in sources.items() if not isinstance(tree, list)})
-    return list(dict.fromkeys(map(_stage_of, texts)))
-
-
-def _stage_of(source: str) -> str:
-    return source.partition("/")[0]
-
-
-def _path_in(source: str) -> str:
-    return source.partition("/")[2]
+    texts = texts_of({name: tree for name, tree in sources.items() if not isinstance(tree, list)})
+    return list(dict.fromkeys(map(stage_of, texts)))
 
 
 def _agree(one: dict, other: dict) -> bool:
-    return all(one[axis] == other[axis] for axis in one.keys() & other.keys())
+    return all(_same(one[axis], other[axis]) for axis in one.keys() & other.keys())
 
 
-def _select(rows: list[_Row], stage: _Stage) -> list[_Row]:
+def _same(one: object, other: object) -> bool:
+    """Whether two values of an axis are one: 1 and 1.0 are, 1 and true are not."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _select(rows: list[_Row], stage: Stage) -> list[_Row]:
     """The rows that `skip` and `only` leave."""
     for entry in [*stage.skip, *stage.only]:
         if not any(_has(row, entry) for row in rows):
@@ -304,15 +234,8 @@ def _select(rows: list[_Row], stage: _Stage) -> list[_Row]:
 
 
 def _has(row: _Row, entry: dict) -> bool:
-    return entry.items() <= row.variant.items()
+    return entry.keys() <= row.variant.keys() and _agree(entry, row.variant)
 
 
 def _axes_text(variant: dict) -> str:
     return ",".join(f"{axis}={value}" for axis, value in variant.items())
-
-
-def at_leaves(function: Callable, tree: object) -> object:
-    """The same lists and dicts with `function` of each leaf."""
-    if isinstance(tree, dict):
-        return {name: at_leaves(function, child) for name, child in tree.items()}
-    return [at_leaves(function, child) for child in tree] if isinstance(tree, list) else function(tree)

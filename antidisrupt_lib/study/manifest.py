@@ -8,22 +8,17 @@ content; comments, layout, docstrings and notebook outputs don't count.
 
 import ast
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
+from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.graph import Node
 from antidisrupt_lib.study.params import code_cells
 
-LIBRARY = Path(__file__).resolve().parents[1]
 RECORDS = ("notebook.ipynb", "notebook.html", "manifest.json")  # kept with a result, but no part of it
-PACKAGES = ("torch", "torchvision", "timm", "diffusers", "numpy", "scipy", "pandas", "pillow", "papermill")
 
 
 def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> dict:
@@ -47,10 +42,9 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
 
 
 def _named_files(node: Node, library: Path) -> dict[str, str]:
-    """{parameter: hash} of what text parameters name: a weights file, by a path or in the zoo, or a folder of faces."""
-    texts = {name: value for name, value in node.parameters.items() if isinstance(value, str) and value}
+    """{parameter: hash} of what the node's paths name: a weights file, its own or in the zoo, or a folder of faces."""
     named: dict[str, str] = {}
-    for name, text in texts.items():
+    for name, text in node.given_paths.items():
         beside = node.notebook.path.parent / text
         files = [path for path in (beside, library / text) if os.path.isfile(path)]
         if files:
@@ -249,54 +243,3 @@ def _module_files(name: str, library: Path) -> set[Path]:
             files.add(place / "__init__.py")
             files |= {path for path in place.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
     return files
-
-
-# Circumstances
-
-
-@cache
-def git_state(folder: Path) -> dict:
-    """The commit that a folder is at, and whether files differ from it; None outside git."""
-    if not shutil.which("git"):
-        return {"commit": None, "dirty": None}
-    commit, status = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain")
-    return {"commit": commit, "dirty": None if status is None else bool(status)}
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    ran = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True)
-    return ran.stdout.strip() if ran.returncode == 0 else None
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that results can depend on."""
-    installed = {name: _version(name) for name in PACKAGES}
-    return {"python": platform.python_version()} | {name: version for name, version in installed.items() if version}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-@cache
-def gpu_names() -> tuple[str, ...]:
-    """The names of the NVIDIA GPUs that a run may use, as far as nvidia-smi and CUDA_VISIBLE_DEVICES tell."""
-    if not shutil.which("nvidia-smi") or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return ()
-    query = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True)
-    return tuple(query.stdout.splitlines()) if query.returncode == 0 else ()
-
-
-@cache
-def device() -> dict:
-    """The machine, in words: processor, cores, GPUs."""
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "gpus": list(gpu_names()),
-        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-    }

@@ -1,6 +1,6 @@
 """One node, in a process of its own: its notebook through papermill, as HTML, and a measurement of the run.
 
-`run_node` is what an executor is given; it starts `python -m antidisrupt_lib.study.node`, which reads a task from its
+`run_node` is what an executor is given; it starts this module as a program, which reads a task from its
 standard input. A process of its own gives the node its own environment and working directory, and a crash stays in it.
 """
 
@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -16,8 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from traitlets.config import Config
-
+from antidisrupt_lib.study.circumstances import python
 from antidisrupt_lib.study.manifest import hash_outputs
 
 
@@ -62,11 +60,12 @@ def run_node(task: Task) -> Result:
         "ANTIDISRUPT_PROGRESS": str(task.progress),
     }
     process = subprocess.run(
-        [sys.executable, "-m", "antidisrupt_lib.study.node"],
+        python("antidisrupt_lib.study.node"),
         input=json.dumps({"task": asdict(task), "parent": os.getpid()}),
         env=os.environ | environment,
         capture_output=True,
         text=True,
+        errors="replace",
     )
     if not task.report.exists():
         last_words = "\n".join(process.stderr.splitlines()[-5:])
@@ -95,18 +94,21 @@ def _execute(task: Task) -> str | None:
     from nbclient.exceptions import DeadKernelError
     from nbconvert import HTMLExporter
 
+    from antidisrupt_lib.study.kernel import OwnKernel, private_sockets
+
     executed = Path(task.folder, "notebook.ipynb")
     try:
-        with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        with private_sockets() as config:
             papermill.execute_notebook(
-                task.notebook,
-                str(executed),
+                _literally(task.notebook),
+                _literally(executed),
                 task.parameters,
-                kernel_name="python3",
+                kernel_name="python3",  # as OwnKernel understands it
+                kernel_manager_class=OwnKernel,
                 language="python",
                 cwd=str(Path(task.notebook).parent),
                 progress_bar=False,
-                config=_kernel_config(sockets),
+                config=config,
             )
     except papermill.PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}\n  in cell {error.exec_count} of {task.notebook}"
@@ -117,11 +119,9 @@ def _execute(task: Task) -> str | None:
     return None
 
 
-def _kernel_config(sockets: str) -> Config:
-    """Sockets in a private folder of this kernel's own: no port that other users of the machine could reach."""
-    if os.name != "posix":
-        return Config()
-    return Config({"KernelManager": {"transport": "ipc", "connection_file": f"{sockets}/kernel.json"}})
+def _literally(path: Path | str) -> str:
+    """A path as papermill takes it, which formats paths: braces would name parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _watch(parent: int, memory: list[int]) -> None:

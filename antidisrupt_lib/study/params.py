@@ -1,4 +1,4 @@
-"""What a study file asks for and what a notebook declares, both checked before anything runs.
+"""What a notebook declares, and the checks of values against it before anything runs.
 
 A notebook declares its parameters in its first code cell, tagged `parameters`: plain literal assignments, annotated or
 not. A parameter whose default lies under ../outputs/notebooks/ is an input, `out` is where the notebook writes, and all
@@ -9,7 +9,9 @@ import ast
 import difflib
 import json
 import math
+import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
@@ -17,11 +19,12 @@ from operator import or_
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from antidisrupt_lib.study.paths import names_path
+from antidisrupt_lib.study.yaml_files import shown
+
 BY_HAND = "../outputs/notebooks/"  # where notebooks read and write when a person opens them
-EVALUATION = "08_evaluate"  # the stage whose results are the study's, unless its file names another: `results: STAGE`
 RESERVED = ("notebook", "grid", "skip", "only", "threads")
 TYPES = {t.__name__: t for t in (int, float, str, bool, list, dict)} | {"Any": Any, "Literal": Literal}
 
@@ -42,6 +45,11 @@ class Parameter:
         by_hand = [isinstance(leaf, str) and leaf.startswith(BY_HAND) for leaf in leaves]
         return self.name != "out" and bool(by_hand) and all(by_hand)
 
+    @property
+    def is_path(self) -> bool:
+        """Whether its value names a file or folder of the user's."""
+        return names_path(self.name) and self.type is str and not self.is_input
+
 
 @dataclass(frozen=True)
 class Notebook:
@@ -51,123 +59,6 @@ class Notebook:
     parameters: dict[str, Parameter]
 
 
-@dataclass(frozen=True)
-class StudyFile:
-    """A study as its file states it: stages by name, each a table of reserved keys and parameters.
-
-    `evaluation` is the stage whose results.csv is the study's.
-    """
-
-    name: str
-    threads: int
-    evaluation: str
-    common: dict[str, object]
-    stages: dict[str, dict[str, object]]
-
-
-# Study files
-
-
-def read_study(path: Path | str, assignments: Iterable[str] = (), overrides: Path | str | None = None) -> StudyFile:
-    """Read a study file, change every stage as `overrides` says of its notebook, and apply `stage.name=value` texts.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: its layout is wrong; the text says where.
-    """
-    path = Path(path)
-    raw = _read_tables(path)
-    study = StudyFile(
-        raw.get("study"), raw.get("threads", 1), raw.get("results", EVALUATION), raw["common"], raw["stages"]
-    )
-    for notebook, values in read_overrides(overrides).items() if overrides else ():
-        for name, stage in study.stages.items():
-            if stage.get("notebook", name) == notebook:
-                study.stages[name] = _overridden(stage, values)
-    for assignment in assignments:
-        _assign(study, assignment)
-    _check_names(study, path)
-    return study
-
-
-def _read_tables(path: Path, above: tuple[Path, ...] = ()) -> dict:
-    """A study file's tables, with those of its `base` file below: a stage keeps what isn't set anew."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no study file {path}. Give one of params/, or write your own.")
-    if path.resolve() in above:
-        raise ValueError(f"{path} builds on itself through its `base`. Let one of these files stand alone.")
-    raw = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
-    require_known(raw, ("study", "base", "threads", "results", "common", "stages"), f"{path}, top level")
-    raw["common"] = _mapping(raw.get("common", {}), f"{path}, common")
-    stages = _mapping(raw.get("stages"), f"{path}, stages")
-    raw["stages"] = {name: _mapping(stage or {}, f"{path}, stage {name}") for name, stage in stages.items()}
-    if "base" not in raw:
-        return raw
-    base = _read_tables(path.parent / str(raw.pop("base")), (*above, path.resolve()))
-    merged = base["stages"] | {name: base["stages"].get(name, {}) | stage for name, stage in raw["stages"].items()}
-    return base | raw | {"common": base["common"] | raw["common"], "stages": merged}
-
-
-def _overridden(stage: dict, values: dict) -> dict:
-    """The stage with other values, also on those axes of its grid that it has."""
-    axes, given = (_mapping(table.get("grid", {}), "grid") for table in (stage, values))
-    grid = {axis: given.get(axis, own) for axis, own in axes.items()}
-    single = {name: value for name, value in values.items() if name != "grid" and name not in grid}
-    return stage | single | ({"grid": grid} if grid else {})
-
-
-def read_overrides(path: Path | str) -> dict[str, dict]:
-    """{notebook: values} of a file of overrides, for the stages of any study that run these notebooks.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no table of tables.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file of overrides {path}. See params/overrides/.")
-    tables = _mapping(_parse_yaml(path.read_text(encoding="utf-8"), path), str(path))
-    return {name: _mapping(values, f"{path}, notebook {name}") for name, values in tables.items()}
-
-
-def _check_names(study: StudyFile, path: Path) -> None:
-    if not is_file_safe(study.name) or study.name == "notebooks":
-        raise ValueError(
-            f"{path}: `study: {study.name}` can't name the study's folder. Use letters, digits and -_. (and not "
-            "`notebooks`: there, notebooks write when they are opened by hand)."
-        )
-    for name in study.stages:
-        if not isinstance(name, str) or not re.fullmatch(r"(?!report$)\w[\w-]*", name):
-            raise ValueError(f"{path}: {name!r} can't name a stage. Use letters, digits, - and _ (and not `report`).")
-
-
-def _assign(study: StudyFile, text: str) -> None:
-    """Carry out one `--set stage.name=value`; `common.name=value` sets a common value."""
-    target, equals, value = text.partition("=")
-    stage, dot, name = target.partition(".")
-    if not (equals and dot and name):
-        raise ValueError(f"--set {text}: write it as stage.name=value, e.g. --set 04_disrupt.eps=0.05.")
-    tables = study.stages | {"common": study.common}
-    require_known([stage], tables, f"--set {text}", "stage")
-    tables[stage][name] = _parse_yaml(value, f"--set {text}")
-
-
-def _parse_yaml(text: str, where: object) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{where} is no valid YAML: {' '.join(str(error).split())}.") from error
-
-
-def _mapping(value: object, where: str) -> dict:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected names with values, found {value!r}. See params/quick.yaml.")
-    return value
-
-
-# Notebooks
-
-
 def code_cells(path: Path) -> list[dict]:
     """The code cells of a notebook file, as it stores them, each `source` one string.
 
@@ -175,7 +66,7 @@ def code_cells(path: Path) -> list[dict]:
         FileNotFoundError: there is no such notebook.
         ValueError: the file is no notebook.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, false of a name that is too long
         known = sorted(other.stem for other in path.parent.glob("*.ipynb"))
         raise FileNotFoundError(f"There is no notebook {path}. {suggestion(path.stem, known)}")
     try:
@@ -246,18 +137,26 @@ def check(parameter: Parameter, value: object, where: str) -> object:
     """
     if not _is_plain(value):
         raise ValueError(
-            f"{where}: `{parameter.name}` is {value!r}, which JSON can't hold. Use finite numbers, text, true, false, "
-            "null, and lists and tables of these."
+            f"{where}: `{parameter.name}` is {shown(value)}, which JSON can't hold. Use finite numbers, text, true, "
+            "false, null, and lists and tables of these."
         )
     try:
         return TypeAdapter(parameter.type).validate_python(value, strict=True)
     except ValidationError as error:
         name = getattr(parameter.type, "__name__", None) if isinstance(parameter.type, type) else None
-        hint = " YAML reads 1e-4 as text: write 1.0e-4." if isinstance(value, str) and _is_number(value) else ""
         raise ValueError(
-            f"{where}: `{parameter.name}` must be {name or parameter.type}, and {value!r} is not "
-            f"({error.errors()[0]['msg']}).{hint}"
+            f"{where}: `{parameter.name}` must be {name or parameter.type}, and {shown(value)} is not "
+            f"({error.errors()[0]['msg']}).{_hint(value)}"
         ) from error
+
+
+def _hint(value: object) -> str:
+    """What to write instead of a text that isn't what it looks like."""
+    if not isinstance(value, str):
+        return ""
+    if value.lower() in ("yes", "no", "on", "off"):
+        return " Write true or false: the others are texts."
+    return " Write the number without quotes and underscores." if _is_number(value) else ""
 
 
 def _is_plain(value: object) -> bool:
@@ -282,7 +181,15 @@ def _is_number(text: str) -> bool:
 
 def is_file_safe(value: object) -> bool:
     """Whether a value can be (part of) a folder's name on every system."""
-    return isinstance(value, str | int | float) and re.fullmatch(r"[\w+-][\w.+-]*", str(value)) is not None
+    text = str(value)
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text, re.IGNORECASE)  # Windows's devices
+    fits = re.fullmatch(r"[\w+-]([\w.+-]*[\w+-])?", text) is not None
+    return isinstance(value, str | int | float) and fits and not reserved
+
+
+def folder_names(values: Iterable[object]) -> set[str]:
+    """The names that values give folders, alike where a file system takes no notice of case or composition."""
+    return {unicodedata.normalize("NFC", str(value)).casefold() for value in values}
 
 
 def require_known(names: Iterable[str], known: Iterable[str], where: str, what: str = "name") -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from antidisrupt_lib.study.circumstances import in_words
 from antidisrupt_lib.study.graph import Node, Study
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.runner import Outcome, replace_folder
@@ -117,7 +118,7 @@ def _section(study: Study, outcome: Outcome, stage: str, standing: list[Node]) -
 
 
 def _source(study: Study, node: Node, manifest: dict) -> Source:
-    git, device = manifest["git"], manifest["device"]
+    git = manifest["git"]
     kept = (study.result(node.id) / "notebook.html").exists()
     return Source(
         node=node.id,
@@ -127,7 +128,7 @@ def _source(study: Study, node: Node, manifest: dict) -> Source:
         key=manifest["key"][:8],
         wall=duration(manifest["wall_seconds"]),
         memory=f"{manifest['peak_memory_mib']:.0f} MiB",
-        device=", ".join([f"{device['cpu']}, {device['cores']} cores", *device["gpus"]]),
+        device=in_words(manifest["device"]),
         threads=manifest["threads"],
     )
 

@@ -17,17 +17,9 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from antidisrupt_lib.study.circumstances import device, git_state, versions
 from antidisrupt_lib.study.graph import Node, Study
-from antidisrupt_lib.study.manifest import (
-    device,
-    git_state,
-    read_manifest,
-    recipe,
-    recipe_key,
-    versions,
-    why_run,
-    write_manifest,
-)
+from antidisrupt_lib.study.manifest import read_manifest, recipe, recipe_key, why_run, write_manifest
 from antidisrupt_lib.study.node import Result, Task, run_node
 from antidisrupt_lib.study.params import require_known
 from antidisrupt_lib.study.progress import Progress, Running
@@ -98,9 +90,12 @@ def lock(study: Study) -> FileLock:
     """Take the study for this process, until it ends or releases the lock.
 
     Raises:
-        ValueError: another process runs the study.
+        ValueError: another process runs the study, or its folder can't be made.
     """
-    study.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        study.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{study.folder} can't be made: {error.strerror}. Give another --outputs.") from error
     held = FileLock(study.folder / ".lock")
     try:
         held.acquire(timeout=0)

@@ -1,0 +1,103 @@
+"""Paths that a person gives: where they are relative to, how a study records them, and what is refused.
+
+A path on the command line is relative to where the user stands, one in a study file to that file's folder; `~` is the
+user's home. Notebooks run in their own folder, so they and manifests get each path relative to that if it lies in the
+project, and in full if it doesn't: a project can be moved without its results losing their validity.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+LONGEST_NAME = 255  # bytes of one name, on all file systems in use
+LONGEST_PATH = 4096 if os.name == "posix" else 260
+LONGEST_NODE = 220  # bytes of a node's id: names of files about it are longer
+ROOM = 300  # bytes for the files in a node's folder
+ZOO = "zoo/"  # paths of weights that ship with the library begin so
+WORDS = ("", "drawn")  # no paths, but none, and what the library draws; a folder of that name is ./drawn
+
+
+class PathText(str):
+    """A text that may be a path, and the folder that it is relative to if it is one."""
+
+    folder: Path
+
+    def __new__(cls, text: str, folder: Path) -> "PathText":
+        made = super().__new__(cls, text)
+        made.folder = folder
+        return made
+
+
+def names_path(parameter: str) -> bool:
+    """Whether a plain parameter of this name is a path: `faces`, `videos`, `..._weights`, `..._file`, `..._folder`."""
+    return re.fullmatch(r"faces|videos|\w+_(weights|file|folder)", parameter) is not None
+
+
+def located(table: dict[str, object], folder: Path) -> dict[str, object]:
+    """The same table, what may be a path in it bound to `folder`."""
+    return {
+        name: PathText(value, folder) if isinstance(value, str) and names_path(name) else value
+        for name, value in table.items()
+    }
+
+
+def placed(text: str, notebooks: Path) -> str:
+    """A path as a notebook in the folder `notebooks` gets it; words and names in the zoo stay as they are."""
+    if not isinstance(text, PathText) or is_fixed(text):
+        return str(text)
+    path = absolute(text, text.folder)
+    return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+
+
+def is_fixed(text: str) -> bool:
+    """Whether a path's text means the same everywhere: a word, or a name in the zoo."""
+    return text in WORDS or text.startswith(ZOO)
+
+
+def absolute(text: str | Path, folder: Path | None = None) -> Path:
+    """A path in full, with `~` written out, relative to `folder` (by default where the user stands)."""
+    return Path(os.path.abspath(Path(folder or Path.cwd(), os.path.expanduser(text))))
+
+
+def portable(path: Path | str, start: Path) -> str:
+    """A path as a command line in `start` names it: relative if it lies there, else in full."""
+    path = absolute(path)
+    return os.path.relpath(path, start) if path.is_relative_to(start) else str(path)
+
+
+def require_names(folders: Iterable[Path], ids: Iterable[str]) -> None:
+    """Refuse names that a file system or a manifest can't hold.
+
+    Args:
+        folders: where results go, in full.
+        ids: of the nodes that they are results of.
+
+    Raises:
+        ValueError: a name has undecodable bytes, or it or the whole path is too long.
+    """
+    for node in ids:
+        if (size := len(os.fsencode(node))) > LONGEST_NODE:
+            raise ValueError(
+                f"{node[:60]}... has a name of {size} bytes, and {LONGEST_NODE} fit with all that is written beside "
+                "it. Shorten the stage's name or its grid's values."
+            )
+    for folder in folders:
+        require_text(folder)
+        if long := [part for part in folder.parts if len(os.fsencode(part)) > LONGEST_NAME]:
+            raise ValueError(f"No file system takes the name {long[0][:60]}..., longer than {LONGEST_NAME} bytes.")
+        if len(os.fsencode(folder)) + ROOM > LONGEST_PATH:
+            raise ValueError(f"Results in {str(folder)[:60]}... would have too long paths. Use another --outputs.")
+
+
+def require_text(path: Path | str) -> None:
+    """Refuse a path whose bytes are no text in this system's encoding: notebooks and manifests are text.
+
+    Raises:
+        ValueError: it has such bytes; they are shown escaped.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise ValueError(f"{shown} holds bytes that are no text. Rename what has them.") from error
