@@ -1,5 +1,6 @@
 """Every study that ships can run at its size, and one that can't is refused before its first node, by its own words."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -33,7 +34,9 @@ def read(name: str, folder: Path, assignments=(), overrides=None) -> Study:
 
 
 def rehearse(study: Study) -> dict[str, str]:
-    return refusals(study, study.nodes, rehearse=lambda cells, notebooks: run_cells(cells))
+    """All refusals, without a process: so that torch and timm are imported once for all tests."""
+    with contextlib.chdir(study.notebooks):
+        return refusals(study, study.nodes, rehearse=lambda cells, notebooks: run_cells(cells))
 
 
 def stand_in(path: str, folder: Path) -> Path:
@@ -132,6 +135,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
     ("quick", "04_others.layer=main.99", "04_others", "The generator has no layer 'main.99'"),
     ("quick", "04_others.seen_through=[one_step]", "04_others", "one_step needs trained weights"),
     ("quick", "04_others.inception_weights=nowhere.pth", "04_others", "no Inception weights at nowhere.pth"),
+    ("quick", "04_others.inception_weights=../README.md", "04_others", "README.md is (damaged|no checkpoint)"),
     ("quick", "05_diffpure.purifier=diffpure_301", "05_diffpure", "starts at step 301, but its denoiser knows .* 300"),
     ("quick", "05_diffpure.purifier=jpeg+ddim_500x3", "05_diffpure", "starts at step 500"),
     ("quick", "05_diffpure.purifier=average_blur_4", "05_diffpure", "4"),

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from antidisrupt_lib.weights import read_foreign_checkpoint
+
 Extractor = Callable[[Tensor], Tensor]
 
 
@@ -54,12 +56,14 @@ def inception_extractor(weights: Path | str, device: torch.device | str = "cpu")
 
     Raises:
         FileNotFoundError: the weights aren't there.
+        ValueError: the file is no table of tensors.
     """
     if not Path(weights).is_file():
         raise FileNotFoundError(
             f"There are no Inception weights at {weights}. Download weights-inception-2015-12-05-6726825d.pth from "
             "torch-fidelity's releases, or leave the path empty to use the attribute classifier's features."
         )
+    read_foreign_checkpoint(weights)  # refused here, in a sentence, if it isn't one
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     inception = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights))
