@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
-from antidisrupt_lib.faces import readers
+from antidisrupt_lib.faces import pictures, readers
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.faces.readers import list_faces, open_faces, write_faces
 
@@ -118,11 +118,11 @@ def test_identity_and_partition_files_are_optional_but_not_partial(celeba):
 
 
 @pytest.mark.parametrize("size", [(178, 218), (300, 250), (100, 130)])
-def test_faces_are_cropped_to_the_centre_then_resized(tmp_path, size):
+def test_the_largest_centred_square_is_taken_which_of_celebas_files_is_the_published_crop(tmp_path, size):
     base = write_celeba(tmp_path / "in", 2, size)
     found = write_faces(tmp_path / "out", open_faces(base), [1], name="celeba", size=32)
     image = Image.open(base / "img_align_celeba" / "000002.jpg")
-    expected = np.asarray(Compose([CenterCrop(min(178, *size)), Resize(32)])(image))  # protocol 1.2
+    expected = np.asarray(Compose([CenterCrop(min(size)), Resize(32)])(image))  # protocol 1.2
     assert found.axes == {"faces": "celeba"} and found.image_ids == ["000002.jpg"]
     assert np.array_equal(found.images[0], expected)
 
@@ -174,15 +174,15 @@ def test_a_truncated_photo_is_refused_by_name_or_left_out_and_listed(celeba, cap
     assert "left out: 000004.jpg (" in capsys.readouterr().out
 
 
-def test_only_jpeg_and_png_are_decoded_whatever_the_name_says(celeba):
-    Image.new("RGB", (60, 70)).save(celeba / "img_align_celeba" / "000002.jpg", format="GIF")
+def test_what_decides_is_the_content_not_the_ending_of_a_name(celeba):
+    Image.new("RGB", (60, 70)).save(celeba / "img_align_celeba" / "000002.jpg", format="PPM")
     Image.new("RGB", (60, 70)).save(celeba / "img_align_celeba" / "000005.jpg", format="PNG")
-    with pytest.raises(ValueError, match=r"1 of 8 .*000002.jpg"):
+    with pytest.raises(ValueError, match=r"1 of 8 .*000002.jpg \(not a picture in a format that is read"):
         open_faces(celeba)
 
 
 def test_a_bomb_of_a_picture_is_refused(celeba, monkeypatch):
-    monkeypatch.setattr(readers, "PIXEL_CAP", 100)
+    monkeypatch.setattr(pictures, "PIXEL_CAP", 100)
     with pytest.raises(ValueError, match="60 x 70 pixels, more than 100"):
         open_faces(celeba)
 
@@ -211,6 +211,7 @@ def test_any_folder_with_attributes_csv_is_read(tmp_path):
         Image.new("RGB", (40, 30), (200, 100, 50)).save(tmp_path / name)
     (tmp_path / "attributes.csv").write_text("image_id,Male,Young,identity\n7.png,1,-1,12\nb.jpg,0,1,13\n")
     listing = open_faces(tmp_path)
+    assert listing.table.dtypes.astype(str).tolist()[1:] == ["int8", "int8", "int64"]
     assert listing.table.to_numpy().tolist() == [["7.png", 1, 0, 12], ["b.jpg", 0, 1, 13]]
     found = write_faces(tmp_path / "out", listing, name="mine", size=16)
     assert found.images.shape == (2, 16, 16, 3) and np.all(found.images[0] == [200, 100, 50])

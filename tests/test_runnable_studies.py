@@ -19,7 +19,7 @@ from antidisrupt_lib.purification.unets import make_network
 from antidisrupt_lib.rehearsal import at_least, promise, promised, require_multiple, try_network
 from antidisrupt_lib.study.checks import refusals, run_cells
 from antidisrupt_lib.study.graph import Study, load_study
-from antidisrupt_lib.study.params import read_study
+from antidisrupt_lib.study.study_file import read_study
 from antidisrupt_lib.weights import save_weights
 
 ROOT = Path(__file__).parents[1]

@@ -25,7 +25,8 @@ def open_worlds(photos: Iterable[Path | str], fakes: Iterable[Path | str]) -> di
     worlds = {}
     for photos_folder, fakes_folder in zip(photos, fakes, strict=True):
         pair = FaceSet.open(f"{photos_folder}/C"), FaceSet.open(f"{fakes_folder}/C")
-        if pair[0].axes != pair[1].axes or set(pair[1].table["source_id"]) != set(pair[0].image_ids):
+        history = {axis: value for axis, value in pair[1].axes.items() if axis != "forger"}
+        if pair[0].axes != history or set(pair[1].table["source_id"]) != set(pair[0].image_ids):
             raise ValueError(f"The fakes in {fakes_folder} were not made from the photos in {photos_folder}.")
         name = "_then_".join(pair[0].axes[axis] for axis in ("attack", "purifier") if axis in pair[0].axes)
         worlds[name or "clean"] = pair

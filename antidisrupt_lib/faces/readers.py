@@ -1,50 +1,76 @@
 """Readers: a CelebA folder, or any folder of face images with an attribute table, to FaceSets.
 
-Everything is checked before the first FaceSet is begun, and a FaceSet appears only when it is complete.
+Everything is checked before the first FaceSet is begun, and a FaceSet appears only when it is complete. A folder may
+hold more than faces: what is no picture, and what is hidden, is skipped with a word.
 """
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from threading import Lock
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from torchvision.datasets import CelebA
 
+from antidisrupt_lib.faces.face_crops import crop_face, find_face
+from antidisrupt_lib.faces.face_detectors import Detect, face_detector
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
+from antidisrupt_lib.faces.pictures import ENDINGS, largest_square, read_picture, what_is, why_unreadable
+from antidisrupt_lib.faces.tables import read_attributes, read_celeba_attributes, read_celeba_column
 from antidisrupt_lib.training import progress
 
-CROP = 178  # the published centre crop; smaller images are cropped to their largest centred square
-PIXEL_CAP = 40_000_000
 OFFICIAL_COUNT = 202_599
+ATTRIBUTES = "list_attr_celeba.txt"
+FOLDERS = ("", "Anno", "Eval")  # where CelebA's tables lie: beside the images, or as its download is unpacked
+IMAGES = ("img_align_celeba", "Img/img_align_celeba")
+MARGIN = 0.6  # around a face's box, so that hair is seen: CelebA's crop is 1.5 (MTCNN) to 1.7 (OpenCV) boxes wide
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Faces on disk: `folder` holds the files named in `table.image_id`."""
+    """Faces on disk: `folder` holds the files named in `table.image_id`; `boxes` says where to cut a face out of each.
+
+    Without boxes, pictures are taken whole: their largest centred square.
+    """
 
     folder: Path
     table: pd.DataFrame
+    boxes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def open_faces(root: Path | str, *, count: int | None = None, bad_share: float = 0.0) -> Listing:
+def open_faces(
+    root: Path | str, *, count: int | None = None, bad_share: float = 0.0, attributes: Sequence[str] = (),
+    align: str = "",
+) -> Listing:  # fmt: skip
     """List a folder of faces, every image checked: what `write_faces` then decodes.
 
     Args:
-        root: a folder in CelebA's layout (or torchvision's, with `celeba/` below it), or a folder of images with
-            `attributes.csv` (column `image_id`, attributes as 0/1 or -1/1, optionally `identity`).
+        root: a folder in CelebA's layout (also as its download is unpacked, in Anno, Eval and Img, and all this one
+            folder down), or a folder of images with `attributes.csv` (see `faces.tables`).
         count: take the first so many images, in file order; all, if None.
         bad_share: up to this share of unreadable images is left out and listed; more is an error.
+        attributes: what the table must have, e.g. those that a forger edits.
+        align: the face detector (see `faces.face_detectors`) by which faces are cut out, and turned if it finds eyes.
+            A photo without a face counts as unreadable. "" takes pictures whole.
+
+    Returns:
+        The listing; its table always has identities: where none are known, each photo is a person of its own.
 
     Raises:
         FileNotFoundError, ValueError: with what is wrong and where.
     """
-    listing = list_faces(root)
+    if count is not None and count < 1:
+        raise ValueError(f"count is {count}: give 1 or more, or null for all.")
+    listing = list_faces(root, attributes)
     table = listing.table.iloc[:count].reset_index(drop=True)
-    bad = find_bad_images(listing.folder, table["image_id"])
+    if "identity" not in table:
+        print(f"{listing.folder} has no identities: each photo counts as a person of its own.")
+        table["identity"] = table["image_id"]
+    bad, boxes = _look_at(listing.folder, table["image_id"], face_detector(align) if align else None)
     if len(bad) > bad_share * len(table):
         shown = ", ".join(f"{file} ({why})" for file, why in list(bad.items())[:5])
         raise ValueError(
@@ -53,140 +79,154 @@ def open_faces(root: Path | str, *, count: int | None = None, bad_share: float =
         )
     for file, why in bad.items():
         print(f"left out: {file} ({why})")
-    return Listing(listing.folder, table[~table["image_id"].isin(bad)].reset_index(drop=True))
+    return Listing(listing.folder, table[~table["image_id"].isin(bad)].reset_index(drop=True), boxes)
 
 
 def write_faces(
     out: Path | str, listing: Listing, rows: np.ndarray | slice = slice(None), *, name: str, size: int
 ) -> FaceSet:
-    """Decode rows of a listing into the FaceSet `out`: cropped to the centre square (at most 178 px) and resized.
+    """Decode rows of a listing into the FaceSet `out`: cut to squares and resized, with antialiasing.
 
     Args:
         name: what the results' axis `faces` calls them, e.g. "drawn" or "celeba".
     """
     table = listing.table.iloc[rows]
-    images = decode(listing.folder, table["image_id"].tolist(), size)
+    images = decode(listing, table["image_id"].tolist(), size)
     return write_faceset(out, images, table, {"faces": name}, size=size)
 
 
-def list_faces(root: Path | str) -> Listing:
-    """Find out which layout `root` has and read its table.
+def list_faces(root: Path | str, attributes: Sequence[str] = ()) -> Listing:
+    """Find out which layout `root` has, and read its table.
 
     Raises:
         FileNotFoundError: the folder is missing, empty, or has no attribute table.
-        ValueError: table and images disagree.
+        ValueError: table and images disagree, or an attribute is missing.
     """
     root = Path(root).expanduser()
     if not root.is_dir() or not any(root.iterdir()):
-        state = "is empty" if root.is_dir() else "does not exist"
+        state = "is empty" if root.is_dir() else "is a file" if root.exists() else "does not exist"
         raise FileNotFoundError(f"The faces folder {root} {state}. Give a folder with faces and their attributes.")
-    for base in (root, root / "celeba"):
-        if (base / "list_attr_celeba.txt").is_file():
-            return list_celeba(base)
-    if (root / "attributes.csv").is_file():
-        return list_folder(root)
-    raise FileNotFoundError(
-        f"{root} has no attribute table. Expected list_attr_celeba.txt beside img_align_celeba/ (CelebA's layout, also "
-        "below celeba/), or attributes.csv with a column image_id beside the images."
-    )
+    origin, listing = _read_listing(root)
+    if lacking := [name for name in attributes if name not in listing.table]:
+        raise ValueError(f"{origin} lacks the columns {', '.join(lacking)}. Add them, with a label for each image.")
+    _check_listed(listing, origin)
+    return listing
+
+
+def _read_listing(root: Path) -> tuple[Path, Listing]:
+    """The attribute table that was found, and what it and those beside it list."""
+    own = root / "attributes.csv"
+    if own.is_file() and not _celeba_file(root, ATTRIBUTES):
+        return own, Listing(root, read_attributes(own))
+    below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name not in FOLDERS]
+    bases = [base for base in (root, *below) if _celeba_file(base, ATTRIBUTES)]
+    if not bases:
+        raise FileNotFoundError(
+            f"{root} has no attribute table. Expected list_attr_celeba.txt beside img_align_celeba/ (CelebA's layout, "
+            "or its folders Anno, Eval and Img; also one folder down), or attributes.csv with a column image_id beside "
+            "the images."
+        )
+    if len(bases) > 1 and bases[0] != root:
+        raise ValueError(f"{root} holds several folders of faces: {', '.join(base.name for base in bases)}. Name one.")
+    return _celeba_file(bases[0], ATTRIBUTES), list_celeba(bases[0])
 
 
 def list_celeba(base: Path) -> Listing:
     """The table of a CelebA folder: official files, complete (then their md5 sums are checked) or a subset."""
-    lines = (base / "list_attr_celeba.txt").read_text().split("\n", 2)
-    if len(lines) < 3 or not lines[0].strip().isdigit():
-        raise ValueError(f"{base / 'list_attr_celeba.txt'} must begin with a line of the count and a line of names.")
-    table = pd.read_csv(base / "list_attr_celeba.txt", sep=r"\s+", skiprows=2, header=None, index_col=0)
-    names = lines[1].split()
-    if table.shape != (int(lines[0]), len(names)):
-        raise ValueError(
-            f"{base / 'list_attr_celeba.txt'} announces {int(lines[0])} images and {len(names)} attributes, "
-            f"but holds {table.shape[0]} rows of {table.shape[1]}. The file is cut off or was edited: get it again."
-        )
-    table.columns = names
-    if odd := [row for row, fine in zip(table.index, table.isin([-1, 1]).all(axis=1), strict=True) if not fine]:
-        raise ValueError(f"{base / 'list_attr_celeba.txt'}: the row of {odd[0]} must hold -1 or 1 only. Get it again.")
+    table = read_celeba_attributes(_celeba_file(base, ATTRIBUTES))
     if len(table) == OFFICIAL_COUNT:
         _check_official(base)
-    table = (table > 0).astype(np.int8)
     for column, file in (("identity", "identity_CelebA.txt"), ("partition", "list_eval_partition.txt")):
-        if (base / file).is_file():
-            values = pd.read_csv(base / file, sep=r"\s+", header=None, index_col=0)[1]
-            if not table.index.isin(values.index).all():
-                raise ValueError(f"{base / file} lacks rows for some images of list_attr_celeba.txt. Get it again.")
-            table[column] = values.loc[table.index]
-    listing = Listing(base / "img_align_celeba", table.rename_axis("image_id").reset_index())
-    return _check_listed(listing, base / "list_attr_celeba.txt")
+        if path := _celeba_file(base, file):
+            table[column] = read_celeba_column(path, table["image_id"])
+    folder = next((base / images for images in IMAGES if (base / images).is_dir()), base / IMAGES[0])
+    nested = folder / folder.name  # what some tools make of the archive
+    return Listing(nested if nested.is_dir() else folder, table)
 
 
-def list_folder(root: Path) -> Listing:
-    """The table of any folder of images with `attributes.csv`."""
-    table = pd.read_csv(root / "attributes.csv", dtype={"image_id": str})
-    if "image_id" not in table:
-        raise ValueError(f"{root / 'attributes.csv'} needs a column image_id; it has {', '.join(table.columns)}.")
-    for name in table.columns.drop(["image_id", "identity"], errors="ignore"):
-        if not table[name].isin([-1, 0, 1]).all():
-            raise ValueError(f"Column {name} of {root / 'attributes.csv'} must hold 0/1 or -1/1 in every row.")
-        table[name] = (table[name] > 0).astype(np.int8)
-    return _check_listed(Listing(root, table), root / "attributes.csv")
+def _celeba_file(base: Path, name: str) -> Path | None:
+    return next((path for path in (base / folder / name for folder in FOLDERS) if path.is_file()), None)
 
 
 def _check_official(base: Path) -> None:
     sums = {name: md5 for _, md5, name in CelebA.file_list if name.endswith(".txt")}
     for name, md5 in sums.items():
-        path = base / name
-        if path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() != md5:
+        path = _celeba_file(base, name)
+        if path and hashlib.md5(path.read_bytes()).hexdigest() != md5:
             raise ValueError(f"{path} differs from the official file (md5 {md5}). Download it again.")
 
 
-def _check_listed(listing: Listing, origin: Path) -> Listing:
+def _check_listed(listing: Listing, origin: Path) -> None:
+    """Refuse rows without a file and pictures without a row; say what else lies in the folders, and is skipped."""
     if not listing.folder.is_dir():
-        raise FileNotFoundError(f"The images of {origin} should be in {listing.folder}, which does not exist.")
-    listed = listing.table["image_id"]
-    present = {path.name for path in listing.folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")}
-    absent, unlisted = sorted(set(listed) - present), sorted(present - set(listed))
-    if listed.duplicated().any():
-        raise ValueError(f"{origin} lists {listed[listed.duplicated()].iloc[0]} more than once.")
+        packed = " Unpack the archive beside it." if any(listing.folder.parent.glob(f"{listing.folder.name}*")) else ""
+        raise FileNotFoundError(f"The images of {origin} should be in {listing.folder}, which isn't there.{packed}")
+    listed = set(listing.table["image_id"])
+    files, skipped = _files_beside(listing.folder, listed)
+    absent = sorted(listed - files)
+    unlisted = sorted(name for name in files - listed if Path(name).suffix.lower() in ENDINGS)
     if absent or unlisted:
         problems = [
-            f"{len(names)} {what} (first: {names[0]})"
+            f"{len(names)} {what} (first: {names[0]}{_instead(listing.folder / names[0])})"
             for names, what in ((absent, "rows have no image"), (unlisted, "images have no row"))
             if names
         ]
         raise ValueError(f"{origin} does not match {listing.folder}: {'; '.join(problems)}. Make them agree.")
-    return listing
+    skipped += sorted(name for name in files - listed if listing.folder / name != origin)
+    if skipped:
+        shown = ", ".join(skipped[:5]) + " ..." * (len(skipped) > 5)
+        print(f"skipped in {listing.folder}, hidden or no pictures: {len(skipped)} ({shown})")
 
 
-def find_bad_images(folder: Path, names: pd.Series) -> dict[str, str]:
-    """Images that can't be decoded in full, with the reason, by decoding each once at the smallest scale."""
+def _instead(path: Path) -> str:
+    found = what_is(path)
+    return "" if found in ("a file", "not there") else f", {found}"
+
+
+def _files_beside(folder: Path, listed: set[str]) -> tuple[set[str], list[str]]:
+    """The files in all folders that a row names, as paths below `folder`, and what is hidden or no file."""
+    files, skipped = set(), []
+    places = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
+    for place in sorted(place for place in places if (folder / place).is_dir()):
+        with os.scandir(folder / place) as entries:
+            for entry in entries:
+                name = entry.name if place == "." else f"{place}/{entry.name}"
+                hidden = entry.name.startswith(".") and name not in listed
+                if not hidden and (entry.is_file(follow_symlinks=False) or what_is(Path(entry)) == "a file"):
+                    files.add(name)
+                elif name not in places | listed:
+                    skipped.append(name)
+    return files, sorted(skipped)
+
+
+def _look_at(folder: Path, names: pd.Series, detect: Detect | None) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Decode each image once: why those are bad that are, and the box of the face in the others, with a detector."""
+    alone = Lock()  # detectors aren't made for threads
+
+    def look(name: str) -> str | np.ndarray | None:
+        if (why := why_unreadable(folder / name)) or not detect:
+            return why
+        pixels = np.asarray(read_picture(folder / name))
+        with alone:
+            box = find_face(pixels, detect)
+        return f"{detect.__name__} finds no face" if box is None else box
+
     with ThreadPoolExecutor() as pool:
-        reasons = pool.map(lambda name: _why_bad(folder / name), names)
-        checked = dict(zip(names, progress(reasons, "checking images", len(names)), strict=True))
-    return {name: why for name, why in checked.items() if why}
+        found = progress(pool.map(look, names), "checking images", len(names))
+        seen = dict(zip(names, found, strict=True))
+    bad = {name: one for name, one in seen.items() if isinstance(one, str)}
+    return bad, {name: one for name, one in seen.items() if isinstance(one, np.ndarray)}
 
 
-def _why_bad(path: Path) -> str | None:
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > PIXEL_CAP:
-                return f"{image.width} x {image.height} pixels, more than {PIXEL_CAP:,}"
-            image.draft("RGB", (1, 1))
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error).replace(str(path), path.name)
-    return None
-
-
-def decode(folder: Path, names: list[str], size: int, chunk: int = 512) -> Iterator[np.ndarray]:
+def decode(listing: Listing, names: list[str], size: int, chunk: int = 512) -> Iterator[np.ndarray]:
     """uint8 batches of n x size x size x 3, decoded in threads."""
+
+    def square(name: str) -> np.ndarray:
+        picture, box = read_picture(listing.folder / name), listing.boxes.get(name)
+        if box is None:
+            return largest_square(picture, size)
+        return crop_face(np.asarray(picture), box, size, MARGIN, align=len(box) == 8)
+
     with ThreadPoolExecutor() as pool:
         for start in progress(range(0, len(names), chunk), "decoding", -(-len(names) // chunk)):
-            yield np.stack(list(pool.map(lambda name: _square(folder / name, size), names[start : start + chunk])))
-
-
-def _square(path: Path, size: int) -> np.ndarray:
-    with Image.open(path, formats=("JPEG", "PNG")) as image:
-        side = min(CROP, *image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.convert("RGB").crop(box).resize((size, size), Image.Resampling.BILINEAR))
+            yield np.stack(list(pool.map(square, names[start : start + chunk])))

@@ -8,7 +8,7 @@ own lists say), where the data set brings lists.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def list_videos(root: Path | str) -> VideoListing:
     """Find out which layout `root` has, and list its videos.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it has neither layout.
+        FileNotFoundError: there is no such folder, it has neither layout, or no videos.
         ValueError: names or lists contradict the layout.
     """
     root = Path(root).expanduser()
@@ -62,6 +62,8 @@ def list_celeb_df(root: Path) -> VideoListing:
     rows = [_celeb_df_row(root, video_id) for video_id in sorted(found | test.keys())]
     if wrong := [row["video_id"] for row in rows if test.get(row["video_id"], row["fake"]) != row["fake"]]:
         raise ValueError(f"{root / TEST_LIST} contradicts the folder of {wrong[0]} (1 means real). Get the list again.")
+    if not found:
+        raise _no_videos(root, [root / folder for folder in CELEB_DF])
     table = pd.DataFrame(rows)
     if test:
         table["listed"] = table["video_id"].isin(test).map({True: "test", False: "train"})
@@ -83,16 +85,26 @@ def list_faceforensics(root: Path, compression: str = "c23", methods: Sequence[s
         for path in _files(folder)
     ]
     if not rows:
-        raise FileNotFoundError(f"{root} holds no videos of compression {compression}: looked in {folders['youtube']}.")
+        raise _no_videos(root, folders.values(), f" of compression {compression}")
     table, listed = pd.DataFrame(rows), _pair_lists(root)
     if listed:
         table["listed"] = table["identity"].map(listed).fillna("")
     return VideoListing(root, table, "faceforensics")
 
 
+def _no_videos(root: Path, folders: Iterable[Path], which: str = "") -> FileNotFoundError:
+    looked = (
+        ", ".join(folder.relative_to(root).as_posix() for folder in folders if folder.is_dir()) or "no folder of theirs"
+    )
+    return FileNotFoundError(f"{root} holds no videos{which} ({' or '.join(CONTAINERS)}): looked in {looked}.")
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (path for path in sorted(folder.iterdir()) if path.suffix.lower() in CONTAINERS)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() in CONTAINERS and path.name.startswith("."):
+            print(f"skipped: {path}, a hidden file")
+        elif path.suffix.lower() in CONTAINERS:
+            yield path
 
 
 def _celeb_df_row(root: Path, video_id: str) -> dict:
