@@ -93,7 +93,9 @@ def list_faceforensics(root: Path, compression: str = "c23", methods: Sequence[s
 
 
 def _no_videos(root: Path, folders: Iterable[Path], which: str = "") -> FileNotFoundError:
-    looked = ", ".join(folder.relative_to(root).as_posix() for folder in folders if folder.is_dir()) or "no folder of theirs"
+    looked = (
+        ", ".join(folder.relative_to(root).as_posix() for folder in folders if folder.is_dir()) or "no folder of theirs"
+    )
     return FileNotFoundError(f"{root} holds no videos{which} ({' or '.join(CONTAINERS)}): looked in {looked}.")
 
 
