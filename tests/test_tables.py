@@ -73,7 +73,7 @@ def tables(draw):
 
 
 @read
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(deadline=None, max_examples=100, derandomize=True)
 @given(tables())
 def test_a_table_reads_the_same_in_every_dialect(tmp_path_factory, table):
     meant, text, encoding = table
@@ -293,11 +293,11 @@ def own_faces(root: Path, header: str, row: str, count: int = 20) -> Path:
 @refused
 @pytest.mark.parametrize("lacking", [NAMES[:3], NAMES[1:2], NAMES])
 def test_attributes_that_the_forger_edits_must_be_there_before_anything_is_written(tmp_path, lacking):
-    names = [name for name in NAMES if name not in lacking]
-    root = own_faces(tmp_path / "in", ",".join(["image_id", *names]) + "\n", ",".join("1" * len(names)) or "")
+    names = ["Smiling", *(name for name in NAMES if name not in lacking)]
+    root = own_faces(tmp_path / "in", ",".join(["image_id", *names]) + "\n", ",".join("1" * len(names)))
     with pytest.raises(ValueError, match=f"attributes.csv lacks the columns {', '.join(lacking)}"):
         run_split(tmp_path / "out", faces=str(root), count=None)
-    assert not any((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @read
