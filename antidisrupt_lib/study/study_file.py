@@ -54,6 +54,7 @@ def read_study(
     for assignment in assignments:
         _assign(study, assignment)
     if faces is not None:
+        require_text(faces)
         _set(study, "01_split", "faces", str(absolute(faces)), f"--faces {faces}")
     _check_names(study)
     return study

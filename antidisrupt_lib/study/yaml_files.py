@@ -36,10 +36,20 @@ class _Loader(yaml.BaseLoader):
         mark = self.peek_event().start_mark
         self.depth += 1
         if self.depth > DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} tables or lists in one another", problem_mark=mark)
+            raise _too_deep(mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """As the scanner reads ahead, and slowly where brackets are many, it stops by itself."""
+        if self.flow_level > DEEPEST:
+            raise _too_deep(self.get_mark())
+        super().fetch_flow_collection_start(token)
+
+
+def _too_deep(mark: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"more than {DEEPEST} tables or lists in one another", problem_mark=mark)
 
 
 for kind, pattern in CORE.items():
@@ -181,9 +191,13 @@ class _Values:
             self._refuse(node, f"the number {shown(node.value)} has {len(node.value)} digits. Use a smaller one")
 
     def _text(self, node: yaml.ScalarNode) -> str:
-        if re.search(r"[\0\ud800-\udfff]", node.value):
+        try:
+            text = node.value.encode("utf-16", "surrogatepass").decode("utf-16")  # JSON escapes characters in halves
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
             self._refuse(node, f"{shown(node.value)} holds a character that no file can hold. Leave it out")
-        return node.value
+        return text
 
     def _refuse_tag(self, node: yaml.Node) -> NoReturn:
         tag = node.tag.replace(STANDARD, "!!")
