@@ -4,7 +4,7 @@ import inspect
 import json
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -104,11 +104,15 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], dict]:
     return state, _parse_card(card, path)
 
 
-def read_foreign_checkpoint(path: Path | str) -> dict[str, Tensor]:
+def read_foreign_checkpoint(path: Path | str, together: Collection[str] = ()) -> dict[str, Tensor]:
     """The tensors of someone else's `.ckpt` or `.pth`, read without running any code in it.
 
     A table of tensors inside a table, such as `{"state_dict": ...}`, is taken if it is the only one, and the prefix
     `module.`, which DataParallel puts before every name, is dropped.
+
+    Args:
+        together: names of tables that make one network: a file that has them all gives all their tensors, each under
+            its table's name and a dot.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -123,7 +127,14 @@ def read_foreign_checkpoint(path: Path | str) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError):
             damaged = "no checkpoint of plain tensors, and code in it is never run here: save a state_dict() alone"
         raise ValueError(f"{path} is {_impostor(path) or damaged}.") from error
-    state = _only_table(content, path)
+    if together and isinstance(content, dict) and all(_is_table(content.get(name)) for name in together):
+        parts = {name: _single(content[name]) for name in together}
+        return {f"{name}.{inner}": value for name, part in parts.items() for inner, value in part.items()}
+    return _single(_only_table(content, path))
+
+
+def _single(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The names without the prefix that DataParallel puts before every one of them."""
     parallel = all(name.startswith("module.") for name in state)
     return {name.removeprefix("module."): value for name, value in state.items()} if parallel else state
 

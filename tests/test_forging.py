@@ -1,13 +1,19 @@
 """The five translations, the fakes that are made of photos, and whether an edit took."""
 
 import numpy as np
+import pytest
 import torch
 
-from antidisrupt_lib.deepfakes.classifier import AttributeClassifier, load_classifier, train_classifier
+from antidisrupt_lib.deepfakes.classifier import (
+    AttributeClassifier,
+    load_classifier,
+    predict_attributes,
+    train_classifier,
+)
 from antidisrupt_lib.deepfakes.editing import attribute_accuracy, edits_that_took
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
 from antidisrupt_lib.deepfakes.translations import forge_all, translations, write_fakes
-from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.faces.faceset import FaceSet, to_uint8
 from antidisrupt_lib.weights import save_weights
 
 
@@ -71,3 +77,22 @@ def test_the_classifier_learns_what_can_be_seen_and_survives_the_disk(faces, mak
     save_weights(tmp_path / "c.safetensors", found, {"architecture": found.architecture})
     loaded = load_classifier(tmp_path / "c.safetensors")
     assert torch.equal(loaded(faces.x()), found(faces.x())) and loaded.features(faces.x()).shape == (12, 32)
+
+
+@pytest.mark.kind("undefined numbers", "refused")
+def test_a_judge_without_finite_verdicts_judges_nothing(faces, forge):
+    judge = AttributeClassifier(width=4).eval()
+    with torch.no_grad():
+        judge.head.bias[2] = float("nan")
+    for judged in (lambda: predict_attributes(judge, faces), lambda: edits_that_took(forge, judge, faces)):
+        with pytest.raises(ValueError, match="no finite verdict on 12 of 12 images"):
+            judged()
+
+
+@pytest.mark.kind("undefined numbers", "refused")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_pixels_that_are_not_finite_are_no_picture(value):
+    x = torch.zeros(3, 3, 8, 8)
+    x[1, 0, 0, 0] = value
+    with pytest.raises(ValueError, match="1 of 3 images hold values that are not finite"):
+        to_uint8(x)

@@ -5,8 +5,16 @@ import torch
 from torch import nn
 
 from antidisrupt_lib.deepfakes import train_v2
+from antidisrupt_lib.deepfakes.forgers import load_generator
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, forger
-from antidisrupt_lib.deepfakes.stargan_v2 import AdaIN, DomainDiscriminator, ResBlk, StarGANv2
+from antidisrupt_lib.deepfakes.stargan_v2 import (
+    PARTS,
+    AdaIN,
+    DomainDiscriminator,
+    ResBlk,
+    StarGANv2,
+    official_architecture,
+)
 from antidisrupt_lib.deepfakes.train_v2 import V2Batch, V2Config, critic_terms, generator_terms, train_stargan_v2
 
 SMALL = {"size": 32, "width": 4, "max_width": 8, "hidden": 8, "w_hpf": 0.0, "attributes": (3, 4)}
@@ -59,6 +67,51 @@ def test_tensors_have_the_official_names():
         "style_encoder.shared.6.conv2.weight", "style_encoder.shared.8.weight", "style_encoder.unshared.1.bias",
     ):  # fmt: skip
         assert name in names, name
+
+
+OFFICIAL = {"size": 32, "width": 4, "max_width": 8, "hidden": 8, "attributes": (3,)}
+
+
+def official_file(path, w_hpf: float, prefix: str = "", but: str = "", **architecture) -> StarGANv2:
+    """A file as StarGAN v2's own code saves it: a table per network; returns what it was made of."""
+    torch.manual_seed(0)
+    ours = StarGANv2(w_hpf=w_hpf, **(OFFICIAL | architecture))
+    tables = {part: {f"{prefix}{k}": v for k, v in getattr(ours, part).state_dict().items()} for part in PARTS}
+    torch.save({name: {k: v for k, v in table.items() if k != but} for name, table in tables.items()}, path)
+    return ours
+
+
+@pytest.mark.parametrize("w_hpf, prefix", [(1.0, ""), (0.0, ""), (1.0, "module.")])
+def test_a_file_of_the_official_layout_is_read(tmp_path, w_hpf, prefix):
+    ours = official_file(tmp_path / "100000_nets_ema.ckpt", w_hpf, prefix)
+    theirs = load_generator(tmp_path / "100000_nets_ema.ckpt")
+    assert theirs.architecture == ours.architecture
+    x, c = torch.rand(2, 3, 32, 32), torch.tensor([[0.0, 0, 1, 1, 0], [1, 0, 0, 0, 1]])
+    assert torch.equal(forger(theirs)(x, c), forger(ours)(x, c))
+
+
+def test_the_official_size_is_told_from_its_tensors():
+    with torch.device("meta"):
+        state = StarGANv2().state_dict()
+    with torch.device("meta"):
+        assert StarGANv2(**official_architecture(state, "x")).architecture == StarGANv2().architecture
+
+
+@pytest.mark.kind("weights", "refused")
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"but": "from_rgb.weight"}, "layout"),
+        ({"but": "shared.0.weight"}, "layout of StarGAN v2"),
+        ({"attributes": (3, 4)}, "4 domains"),
+        ({"but": "encode.0.conv2.bias"}, r"1 missing \(generator.encode.0.conv2.bias\)"),
+    ],
+)
+def test_a_file_that_is_nearly_official_is_refused(tmp_path, change, words):
+    official_file(tmp_path / "nets.ckpt", 1.0, **change)
+    with pytest.raises(ValueError, match=words) as refused:
+        load_generator(tmp_path / "nets.ckpt")
+    assert "nets.ckpt" in str(refused.value)
 
 
 def test_without_high_pass_skips_the_generator_stops_one_halving_earlier():

@@ -98,4 +98,16 @@ def load_classifier(path: Path | str, size: int | None = None) -> AttributeClass
 def predict_attributes(classifier: AttributeClassifier, faces: FaceSet, batch_size: int = 128) -> Tensor:
     """P(attribute) for each face, N x c_dim, on the CPU."""
     device = next(classifier.parameters()).device
-    return torch.cat([classifier(x.to(device)).sigmoid().cpu() for _, x in faces.batches(batch_size)])
+    return torch.cat([probabilities(classifier, x.to(device)) for _, x in faces.batches(batch_size)])
+
+
+def probabilities(classifier: AttributeClassifier, x: Tensor) -> Tensor:
+    """P(attribute) for each image, N x c_dim, on the CPU.
+
+    Raises:
+        ValueError: a logit isn't finite: no verdict can be made of it.
+    """
+    logits = classifier(x).cpu()
+    if lost := int((~logits.isfinite()).any(1).sum()):
+        raise ValueError(f"The attribute classifier gives no finite verdict on {lost} of {len(x)} images.")
+    return logits.sigmoid()

@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from antidisrupt_lib.deepfakes.classifier import AttributeClassifier, predict_attributes
+from antidisrupt_lib.deepfakes.classifier import AttributeClassifier, predict_attributes, probabilities
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import forge_all, translations
 from antidisrupt_lib.faces.faceset import FaceSet
@@ -24,7 +24,7 @@ def edits_that_took(forge: Forger, classifier: AttributeClassifier, faces: FaceS
     for chosen, x in faces.batches(batch_size):
         fakes = forge_all(forge, x.to(device), c[chosen])
         targets = translations(c[chosen])
-        seen = torch.stack([classifier(y).sigmoid().cpu() > 0.5 for y in fakes])
+        seen = torch.stack([probabilities(classifier, y) > 0.5 for y in fakes])
         verdicts.append(torch.stack([seen[i, :, i] == targets[i, :, i].bool() for i in range(len(ATTRIBUTES))]))
     return torch.cat(verdicts, dim=1)
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from antidisrupt_lib.deepfakes.attention import AttentionGenerator
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Generator, require_labels
-from antidisrupt_lib.deepfakes.stargan_v2 import StarGANv2
+from antidisrupt_lib.deepfakes.stargan_v2 import PARTS, StarGANv2, official_architecture
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
 from antidisrupt_lib.rehearsal import require_multiple, try_network
 from antidisrupt_lib.weights import first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
@@ -77,7 +77,9 @@ def forger_name(path: Path | str) -> str:
 
 
 def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
-    """A generator from this project's safetensors or from official StarGAN weights (`200000-G.ckpt`), by the ending.
+    """A generator from this project's safetensors or from official weights, by the ending.
+
+    Official weights are those of StarGAN (`200000-G.ckpt`) and of StarGAN v2 for CelebA-HQ (`100000_nets_ema.ckpt`).
 
     Args:
         size: of the images that it is to edit, in pixels, if that is known.
@@ -89,7 +91,10 @@ def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
         state, about = read_weights(path)
     else:
         running = ("running_mean", "running_var", "num_batches_tracked")
-        state, about = {k: v for k, v in read_foreign_checkpoint(path).items() if not k.endswith(running)}, {}
+        tensors = read_foreign_checkpoint(path, together=PARTS)
+        state, about = {name: value for name, value in tensors.items() if not name.endswith(running)}, {}
+        if f"{PARTS[0]}.from_rgb.weight" in state:
+            about = {"network": "stargan_v2", "architecture": official_architecture(state, path)}
     kind = " ".join(str(about.get("network", "stargan")).split())[:40]
     network = kind.lower().removesuffix(" generator")
     if network not in NETWORKS:

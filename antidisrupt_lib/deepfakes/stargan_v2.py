@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
+PARTS = ("generator", "mapping_network", "style_encoder")  # the tables of an official checkpoint
 STYLES = 64  # fixed latents whose mean style the forger uses
 SLOPE = 0.2
 
@@ -182,6 +183,33 @@ class StarGANv2(nn.Module):
     def guided(self, x: Tensor, c: Tensor, reference: Tensor) -> Tensor:
         """As `forward`, in the style of reference images, N x 3 x size x size in [-1, 1], of c's domains."""
         return self.generator(x, self.style_encoder(reference, self.domain(c))).clamp(-1, 1)
+
+
+def official_architecture(state: dict[str, Tensor], path: object) -> dict:
+    """The arguments of StarGANv2, read off the tensors of an official checkpoint, their names behind those of PARTS.
+
+    Raises:
+        ValueError: tensors are missing, or its domains aren't CelebA-HQ's two, female and male.
+    """
+    try:
+        halvings = sum(name.startswith("style_encoder.shared.") and name.endswith(".conv1.weight") for name in state)
+        blocks = sum(name.startswith("generator.encode.") and name.endswith(".conv1.weight") for name in state)
+        domains = sum(name.startswith("mapping_network.unshared.") and name.endswith(".6.bias") for name in state)
+        hidden, latent_dim = state["mapping_network.shared.0.weight"].shape
+        architecture = {
+            "size": 2 ** (halvings + 2),
+            "style_dim": state["generator.decode.0.norm1.fc.weight"].shape[1],
+            "latent_dim": latent_dim,
+            "hidden": hidden,
+            "width": state["generator.from_rgb.weight"].shape[0],
+            "max_width": state["generator.decode.0.conv1.weight"].shape[0],
+            "w_hpf": float(blocks > halvings),
+        }
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(f"{path} doesn't have the layout of StarGAN v2 ({error}): give another file.") from error
+    if domains != 2:
+        raise ValueError(f"{path} has {domains} domains; only CelebA-HQ's two, female and male, are attributes here.")
+    return architecture
 
 
 def _perceptron(c_in: int, hidden: int, layers: int) -> nn.Sequential:

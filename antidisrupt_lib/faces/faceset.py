@@ -170,5 +170,11 @@ def join(parts: Iterable[FaceSet]) -> FaceSet:
 
 
 def to_uint8(x: Tensor) -> np.ndarray:
-    """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level."""
+    """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level.
+
+    Raises:
+        ValueError: a value isn't finite, which no pixel can hold.
+    """
+    if lost := int((~x.isfinite()).flatten(1).any(1).sum()):
+        raise ValueError(f"{lost} of {len(x)} images hold values that are not finite: what made them has broken down.")
     return x.detach().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -57,12 +57,14 @@ def median_results(smallest: pd.DataFrame, axes: dict) -> list[dict]:
 
 
 def _median_interval(part: pd.DataFrame) -> tuple[float, float, float]:
-    """The lower median of `eps`, and its bootstrap interval over people; a bound may be infinite."""
+    """The lower median of `eps`, and its bootstrap interval over people (NaN for one); a bound may be infinite."""
     eps, codes = part["eps"].to_numpy(), pd.factorize(part["person"])[0]
     order = np.argsort(eps)
     weights = np.vstack([np.ones(len(eps)), draw_counts(codes.max() + 1, DRAWS, "smallest-eps")[:, codes]])[:, order]
     sums = np.cumsum(weights, axis=1)
     medians = eps[order][(sums >= sums[:, -1:] / 2).argmax(axis=1)]
+    if codes.max() == 0:
+        return medians[0], np.nan, np.nan
     return medians[0], *np.quantile(medians[1:], [TAIL, 1 - TAIL], method="nearest")
 
 

@@ -24,6 +24,10 @@ def broken_curves(sweep: pd.DataFrame) -> Figure:
                 label = forger.replace("_", " ") if aim == forger else None
                 ax.plot(255 * share.index, share, style, color=color, label=label, ms=4)
         ax.set(title=title, xlabel="eps (n/255)", ylim=(-0.03, 1.03))
+        ax.set_xscale("log", base=2)
+        sizes = sorted(255 * defined["eps"].unique())
+        ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
+        ax.minorticks_off()
     grid[0].set_ylabel("share of edits broken")
     grid[0].legend(frameon=False, fontsize=8)
     return figure
