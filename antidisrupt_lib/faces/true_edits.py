@@ -16,7 +16,7 @@ from torch import Tensor
 from antidisrupt_lib.faces.drawn import DRAWN_PER_IDENTITY, in_chunks, save_drawn
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
 from antidisrupt_lib.faces.looks import EDITS, edited, sample_look
-from antidisrupt_lib.faces.readers import decode
+from antidisrupt_lib.faces.readers import Listing, decode
 
 CHANGED = 8 / 255  # a pixel counts as changed from here on: JPEG alone stays below
 LEAST = 0.005  # an edit that changes a smaller share of the pixels has nothing to change
@@ -51,7 +51,7 @@ def write_true_edits(folder: Path | str, photos: FaceSet, *, seed: int, workers:
     with tempfile.TemporaryDirectory(prefix=".edits-", dir=Path(folder).parent) as scratch:
         write = partial(_write_edits, Path(scratch), seed)
         table = pd.DataFrame(in_chunks(write, photos.image_ids, workers))
-        images = decode(Path(scratch), [f"{name}.jpg" for name in table["image_id"]], photos.size)
+        images = decode(Listing(Path(scratch), table), [f"{name}.jpg" for name in table["image_id"]], photos.size)
         axes = photos.axes | {"arm": "true_edits"}
         return write_faceset(folder, images, table, axes, size=photos.size)
 
