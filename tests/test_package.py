@@ -73,6 +73,7 @@ def test_zoo_is_small_and_every_weight_has_its_card():
     for path in files:
         _, about = read_weights(path)
         assert about["commit"]["commit"] and about["training"]["seed"] == 101 and about["measured_on_C"]
+        assert about["size"] == 64, path
 
 
 def test_zoo_forger_edits_people_it_has_never_seen(faces):
