@@ -139,3 +139,12 @@ def require_labels(count: int, path: Path | str) -> None:
             f"{path} was trained for {count} instead of {len(ATTRIBUTES)} labels: give weights for "
             f"{', '.join(ATTRIBUTES)}, or an empty path to train them."
         )
+
+
+def __getattr__(name: str) -> object:
+    """`load_generator` lived here before the family grew, and scripts still import it from here."""
+    if name != "load_generator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from antidisrupt_lib.deepfakes.forgers import load_generator  # forgers.py imports this module
+
+    return load_generator
