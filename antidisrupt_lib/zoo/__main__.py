@@ -36,6 +36,7 @@ def card(folder: Path, about: dict, measured: str) -> dict:
     faces = json.loads(split.read_text())["parameters"]
     people = f"{faces['count']:,} drawn faces (antidisrupt_lib.faces.drawn, seed 101), part A by identity"
     return about | {
+        "size": faces["size"],
         "data_card": people + (", and its true edits" if faces.get("true_edits") else ""),
         "training": {name: value for name, value in manifest["parameters"].items() if name != "out"},
         "commit": manifest["git"],
