@@ -45,7 +45,7 @@ def run_all(root, *words):
     return subprocess.run(command(root, *words), capture_output=True, text=True)
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "this took too long"
