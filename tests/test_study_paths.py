@@ -1,12 +1,7 @@
-"""Paths and surroundings: whatever they are called and whatever lies in them, a study runs or says why not."""
+"""Paths: whatever they are called and wherever the user stands, a study runs or says why not."""
 
-import errno
-import fcntl
 import importlib.util
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,31 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_study_graph import SPLIT, make_study, write_notebook
 from test_study_runner import WRITE_SPLIT, go
-from torch import nn
 
 from antidisrupt_lib.by_hand import result_folder
-from antidisrupt_lib.study.circumstances import in_words
 from antidisrupt_lib.study.graph import load_study, missing_files
-from antidisrupt_lib.study.kernel import LONGEST_SOCKET, OwnKernel, private_sockets
-from antidisrupt_lib.study.manifest import read_manifest, write_manifest
+from antidisrupt_lib.study.manifest import read_manifest
 from antidisrupt_lib.study.params import BY_HAND
 from antidisrupt_lib.study.paths import absolute, portable
 from antidisrupt_lib.study.runner import lock
 from antidisrupt_lib.study.study_file import said_in
-from antidisrupt_lib.training import device_name
-from antidisrupt_lib.weights import atomic_path, save_weights
 
 ROOT = Path(__file__).parents[1]
-ODD = "work {x} {} {0} 'q' \"d\" \\b $HOME %s #é 100%:c \n *?[a] ~"
 GIVEN = f'faces: str = "drawn"\nstart_weights: str = ""\nvalue: str = "a"\nout = "{BY_HAND}01_split"'
-SURROUNDINGS = """
-import json, os, sys
-from pathlib import Path
-import antidisrupt_lib
-found = {"python": sys.executable, "library": antidisrupt_lib.__file__, "cwd": os.getcwd(), "value": value}
-found |= {"faces": sorted(os.listdir(faces)), "weights": Path(start_weights).read_text()}
-(Path(out) / "found.json").write_text(json.dumps(found))
-"""
 read = pytest.mark.kind("paths and environment", "runs")
 refused = pytest.mark.kind("paths and environment", "refused before anything is written")
 
@@ -62,76 +43,6 @@ def run_all():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-# One study with a real kernel, where everything around it is odd at once
-
-
-@pytest.fixture(scope="module")
-def surrounded(tmp_path_factory):
-    root = tmp_path_factory.mktemp("study") / ODD
-    write_notebook(root.parent / "notebooks/01_split.ipynb", GIVEN, SURROUNDINGS)
-    stand = root / "where the user stands"
-    (stand / "faces {x}").mkdir(parents=True)
-    (root.parent / "notebooks").rename(root / "notebooks")
-    (stand / "faces {x}" / "1 é.jpg").touch()
-    (stand / "G {1} #.ckpt").write_text("weights")
-    (stand / "my {study}.yaml").write_text("study: tiny\nstages: {01_split: {value: '{x} \\ \" $HOME é'}}")
-    for module in ("json", "papermill", "antidisrupt_lib"):
-        (stand / f"{module}.py").write_text("raise SystemExit('a module of the folder where the user stands')")
-    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "a site's own", "language": "python"}
-    (root / "kernels/python3").mkdir(parents=True)
-    (root / "kernels/python3/kernel.json").write_text(json.dumps(spec))
-    driver = tmp_path_factory.mktemp("bin") / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho NVIDIA GeForce RTX 3090\n")
-    driver.chmod(0o755)
-    long = root / ("t" * 120)
-    long.mkdir()
-    around = {"JUPYTER_PATH": str(root), "TMPDIR": str(long), "LC_ALL": "C"}
-    around["PATH"] = f"{driver.parent}:{os.environ['PATH']}"
-    words = [
-        "my {study}.yaml",
-        "--faces",
-        "faces {x}",
-        "--set",
-        "01_split.start_weights=G {1} #.ckpt",
-        "--outputs",
-        "o {y}",
-    ]
-    command = [sys.executable, ROOT / "run_all.py", *words, "--notebooks", root / "notebooks"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=stand, env=environment | around)
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = stand / "o {y}/tiny/01_split"
-    return root, done, json.loads((result / "found.json").read_text()), read_manifest(result), result
-
-
-@read
-def test_odd_characters_in_every_path_and_value(surrounded):
-    root, done, found, manifest, result = surrounded
-    assert found["faces"] == ["1 é.jpg"] and found["weights"] == "weights" and found["value"] == '{x} \\ " $HOME é'
-    assert found["cwd"] == str(root / "notebooks") and "1 made: 1 results stand" in done.stdout
-    assert manifest["parameters"]["start_weights"] == "../where the user stands/G {1} #.ckpt"
-    assert (result / "notebook.html").exists() and (result.parent / "report/notebooks/01_split.html").exists()
-
-
-@pytest.mark.kind("paths and environment", "left alone: the kernel is that of the Python that runs the study")
-def test_a_kernel_called_python3_that_belongs_to_another_python(surrounded):
-    assert surrounded[2]["python"] == sys.executable
-
-
-@pytest.mark.kind("paths and environment", "left alone: the library is the one that the manifest hashes")
-def test_modules_in_the_folder_where_the_user_stands(surrounded):
-    assert surrounded[2]["library"] == str(ROOT / "antidisrupt_lib/__init__.py")
-
-
-@pytest.mark.kind("paths and environment", "recorded beside what PyTorch used")
-def test_a_gpu_that_the_driver_shows_and_pytorch_does_not_use(surrounded):
-    _, _, _, manifest, result = surrounded
-    used = device_name()
-    assert manifest["device"]["torch"] == used and manifest["device"]["gpus"] == ["NVIDIA GeForce RTX 3090"]
-    page = (result.parent / "report/index.html").read_text()
-    assert f"PyTorch on the {used} (the driver shows NVIDIA GeForce RTX 3090)" in page or "3090" in used
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40).filter(
@@ -300,6 +211,14 @@ def test_a_number_of_jobs_that_is_none(run_all, capsys, jobs):
     assert "is no number of jobs" in capsys.readouterr().err
 
 
+@pytest.mark.kind("paths and environment", "as many jobs as what PyTorch uses has room for")
+@pytest.mark.parametrize("used, jobs", [("cpu", 8), ("NVIDIA H100", 1)])
+def test_the_number_of_jobs_follows_what_pytorch_uses(tmp_path, monkeypatch, run_all, used, jobs):
+    monkeypatch.setattr(run_all, "torch_device", lambda: used)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert run_all.default_jobs(list(load(tmp_path).nodes.values())) == jobs
+
+
 # Notebooks by hand
 
 
@@ -322,65 +241,6 @@ def test_a_notebook_in_its_own_folder_or_with_a_path_in_full(tmp_path, monkeypat
     assert result_folder(f"{BY_HAND}01_split").is_dir() and (tmp_path / "outputs/notebooks/01_split").is_dir()
     monkeypatch.chdir(tmp_path)
     assert result_folder(str(tmp_path / "mine")).is_dir() and result_folder("here").is_dir()
-
-
-# Devices, kernels, file systems
-
-
-@pytest.mark.kind("paths and environment", "as many jobs as what PyTorch uses has room for")
-@pytest.mark.parametrize("used, jobs", [("cpu", 8), ("NVIDIA H100", 1)])
-def test_the_number_of_jobs_follows_what_pytorch_uses(tmp_path, monkeypatch, run_all, used, jobs):
-    monkeypatch.setattr(run_all, "torch_device", lambda: used)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert run_all.default_jobs(list(load(tmp_path).nodes.values())) == jobs
-
-
-@pytest.mark.kind("paths and environment", "reported as it was recorded")
-@pytest.mark.parametrize(
-    "recorded, said",
-    [
-        ({"torch": "cpu", "gpus": []}, "x86_64, 2 cores, PyTorch on the cpu"),
-        ({"torch": "cpu", "gpus": ["RTX"]}, "x86_64, 2 cores, PyTorch on the cpu (the driver shows RTX)"),
-        ({"torch": "RTX", "gpus": ["RTX"]}, "x86_64, 2 cores, PyTorch on the RTX"),
-        ({"gpus": ["RTX"]}, "x86_64, 2 cores (the driver shows RTX)"),  # by an older manifest
-    ],
-)
-def test_what_was_used_and_what_the_driver_shows(recorded, said):
-    assert in_words({"cpu": "x86_64", "cores": 2} | recorded) == said
-
-
-@read
-@pytest.mark.parametrize("name", ["x", "x" * 200, "é{x} %"])
-def test_sockets_fit_whatever_the_temporary_folder(tmp_path, monkeypatch, name):
-    (tmp_path / name).mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
-    with private_sockets() as config:
-        kernel = OwnKernel(config=config, kernel_name="python3")
-        assert kernel.format_kernel_cmd()[0] == sys.executable and kernel.kernel_spec.language == "python"
-        assert len(os.fsencode(kernel.connection_file)) < LONGEST_SOCKET + 20
-    assert not Path(kernel.connection_file).parent.exists()
-
-
-@pytest.mark.kind("paths and environment", "written: what is flushed is open for writing, as Windows wants it")
-def test_a_system_that_flushes_only_what_is_open_for_writing(tmp_path, monkeypatch):
-    flush = os.fsync
-
-    def commit(descriptor):
-        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-            raise OSError(errno.EBADF, "Bad file descriptor")
-        flush(descriptor)
-
-    monkeypatch.setattr(os, "fsync", commit)
-    save_weights(tmp_path / "w.safetensors", nn.Linear(1, 1), {})
-    write_manifest(tmp_path, {})
-    assert {path.name for path in tmp_path.iterdir()} == {"w.safetensors", "manifest.json"}
-
-
-@read
-def test_a_file_whose_name_is_as_long_as_names_can_be(tmp_path):
-    with atomic_path(tmp_path / ("é" * 127)) as temporary:
-        temporary.write_text("whole")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["whole"]
 
 
 @read
