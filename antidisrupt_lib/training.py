@@ -150,6 +150,20 @@ def _resume(state: dict, path: Path, about: dict) -> tuple[int, list[dict]]:
     return saved["done"], saved["history"]
 
 
+def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that aren't frozen."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def update(network: nn.Module, loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:
+    """One step of `network` alone: gradients are taken for its parameters only, which the optimisers share out."""
+    parameters = trained_parameters(network)
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    for optimizer in optimizers:
+        optimizer.step()
+
+
 def draw_batch(count: int, batch_size: int, *key: object) -> Tensor:
     """Indices of a training batch out of `count`, drawn with replacement by the generator of `key`."""
     return torch.randint(count, (batch_size,), generator=generator(*key))

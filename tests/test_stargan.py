@@ -13,6 +13,7 @@ from antidisrupt_lib.deepfakes.forgers import load_generator
 from antidisrupt_lib.deepfakes.losses import attribute_loss, generator_losses, gradient_penalty
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Discriminator, Generator, forger
 from antidisrupt_lib.deepfakes.train import ForgerConfig
+from antidisrupt_lib.training import update
 from antidisrupt_lib.weights import save_weights
 
 SMALL = {"conv_dim": 4, "blocks": 1}
@@ -149,7 +150,7 @@ def test_a_generator_step_changes_the_generator_alone():
     before = [{name: value.clone() for name, value in net.state_dict().items()} for net in (g, d)]
     x, c = random_batch()
     losses = generator_losses(d, g, Batch(2 * x - 1, c, 1 - c), {"g_adv", "g_cls", "g_rec", "g_id"})
-    train._update(torch.optim.Adam(g.parameters(), 1e-3), g, train._weighted(losses, ForgerConfig(lambda_id=1), 0))
+    update(g, train._weighted(losses, ForgerConfig(lambda_id=1), 0), torch.optim.Adam(g.parameters(), 1e-3))
     assert set(losses) == {"g_adv", "g_cls", "g_rec", "g_id"}
     assert all(not torch.equal(value, before[0][name]) for name, value in g.state_dict().items() if "weight" in name)
     assert all(torch.equal(value, before[1][name]) for name, value in d.state_dict().items())

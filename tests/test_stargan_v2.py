@@ -16,6 +16,7 @@ from antidisrupt_lib.deepfakes.stargan_v2 import (
     official_architecture,
 )
 from antidisrupt_lib.deepfakes.train_v2 import V2Batch, V2Config, critic_terms, generator_terms, train_stargan_v2
+from antidisrupt_lib.training import update
 
 SMALL = {"size": 32, "width": 4, "max_width": 8, "hidden": 8, "w_hpf": 0.0, "attributes": (3, 4)}
 
@@ -218,6 +219,6 @@ def test_references_train_the_generator_alone(faces, batch):
     g, d = StarGANv2(**SMALL), DomainDiscriminator(32, 4, 4, 8)
     before = {name: value.clone() for name, value in g.state_dict().items()}
     optimizer = torch.optim.Adam(g.generator.parameters(), 1e-3)
-    train_v2._descend(generator_terms(d, g, batch, latent=False), {}, g.generator, [optimizer])
+    update(g.generator, train_v2._weighted(generator_terms(d, g, batch, latent=False), {}), optimizer)
     changed = {name.split(".")[0] for name, value in g.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"generator"}

@@ -21,7 +21,7 @@ from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
 from antidisrupt_lib.seeding import image_generators
-from antidisrupt_lib.training import draw_batch, random_flip, run_training
+from antidisrupt_lib.training import draw_batch, random_flip, run_training, trained_parameters, update
 from antidisrupt_lib.weights import load_state
 
 
@@ -130,7 +130,7 @@ def train_forger(
         raise ValueError("lambda_truth needs the five true edits of each photo. Let notebook 01 write true_edits.")
     g, d = _networks(faces, config, Path(checkpoint), device)
     result = AveragedModel(g, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
-    optimizers = [torch.optim.Adam(_trained(net), config.lr, (0.5, 0.999)) for net in (g, d)]
+    optimizers = [torch.optim.Adam(trained_parameters(net), config.lr, (0.5, 0.999)) for net in (g, d)]
     state = {"g": g, "d": d, "g_optimizer": optimizers[0], "d_optimizer": optimizers[1]}
     state |= {"ema": result} if result else {}
     step = _forger_step(_batches(faces, truth, config, device), config, g, d, optimizers, result, disrupt)
@@ -159,10 +159,6 @@ def _networks(
     if hasattr(g, "estimator"):
         g.estimator.requires_grad_(False)
     return g.to(device), d.to(device)
-
-
-def _trained(network: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def _batches(
@@ -204,11 +200,11 @@ def _forger_step(
         if config.critic:
             alpha = torch.rand(len(batch.x), generator=keyed(config.seed, "forger-alpha", i)).to(batch.x.device)
             losses = critic_losses(d, g, batch, alpha)
-            _update(optimizers[1], d, _weighted(losses, config, i))
+            update(d, _weighted(losses, config, i), optimizers[1])
         if not config.critic or (i >= config.critic_first and (i + 1) % config.n_critic == 0):
             wanted = {term for term in GENERATOR_TERMS if config.weight(term, i) > 0}
             g_losses = generator_losses(d, g, batch, wanted)
-            _update(optimizers[0], g, _weighted(g_losses, config, i))
+            update(g, _weighted(g_losses, config, i), optimizers[0])
             losses |= g_losses
             if ema:
                 ema.update_parameters(g)
@@ -219,14 +215,6 @@ def _forger_step(
 
 def _weighted(losses: dict[str, Tensor], config: ForgerConfig, i: int) -> Tensor:
     return sum(config.weight(name, i) * loss for name, loss in losses.items())
-
-
-def _update(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
-    """One step of `network` alone: gradients are taken for its parameters only."""
-    parameters = _trained(network)
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    optimizer.step()
 
 
 def _decay(i: int, config: ForgerConfig) -> float:

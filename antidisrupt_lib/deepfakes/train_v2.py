@@ -18,7 +18,7 @@ from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
 from antidisrupt_lib.deepfakes.stargan_v2 import DomainDiscriminator, StarGANv2
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
-from antidisrupt_lib.training import draw_batch, random_flip, run_training
+from antidisrupt_lib.training import draw_batch, random_flip, run_training, update
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,13 @@ def _v2_step(
         record = {}
         for latent in (True, False):
             terms = critic_terms(d, g, batch, latent)
-            _descend(terms, weights, d, [optimizers["d"]])
+            update(d, _weighted(terms, weights), optimizers["d"])
             record = record or terms
         for latent in (True, False):
             terms = generator_terms(d, g, batch, latent)
             trained = ["generator", "mapping_network", "style_encoder"] if latent else ["generator"]
-            _descend(terms, weights, g if latent else g.generator, [optimizers[name] for name in trained])
+            network, loss = g if latent else g.generator, _weighted(terms, weights)
+            update(network, loss, *(optimizers[name] for name in trained))
             record = record | terms if latent else record
         ema.update_parameters(g)
         return {name: term.detach() for name, term in record.items()}
@@ -167,13 +168,5 @@ def _v2_step(
     return step
 
 
-def _descend(
-    terms: dict[str, Tensor], weights: dict[str, float], network: nn.Module, optimizers: list[torch.optim.Optimizer]
-) -> None:
-    """One step of `network` alone down the weighted sum of the terms."""
-    parameters = list(network.parameters())
-    loss = sum(weights.get(name, 1.0) * term for name, term in terms.items())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    for optimizer in optimizers:
-        optimizer.step()
+def _weighted(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    return sum(weights.get(name, 1.0) * term for name, term in terms.items())

@@ -64,8 +64,7 @@ def cw_l2(
     """
     x = check_attack(x, eps, step, steps)
     refuse_changing(objective, "C&W")
-    low, high = project(x - eps, x, eps), project(x + eps, x, eps)
-    centre, half = (high + low) / 2, (high - low) / 2
+    centre, half = _box(x, eps)
     x_start = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
     w_start = torch.atanh(((x_start - centre) / half).clamp(-1, 1) * 0.999999)  # keeps w finite
     c = x.new_full((len(x),), initial_c)
@@ -84,6 +83,12 @@ def cw_l2(
         lower, upper = torch.where(reached, lower, c), torch.where(reached, c, upper)
         c = torch.where(upper.isinf(), 10 * c, (lower + upper) / 2)
     return project(best.x, x, eps)  # which rounding may leave by 1e-7
+
+
+def _box(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """(centre, half the width) of what lies inside the eps ball and [0, 1]."""
+    low, high = project(x - eps, x, eps), project(x + eps, x, eps)
+    return (high + low) / 2, (high - low) / 2
 
 
 @torch.enable_grad()

@@ -43,7 +43,8 @@ def sweep(
     labels, people, tables = photos.labels(ATTRIBUTES), photos.people, []
     for rows, x in photos.batches(batch_size, "disrupting"):
         x, c, ids = x.to(device), labels[rows].to(device), photos.image_ids[rows]
-        whose = {"image_id": ids * len(ATTRIBUTES), "person": [*people[rows]] * len(ATTRIBUTES)}
+        known = {"image_id": ids * len(ATTRIBUTES), "person": [*people[rows]] * len(ATTRIBUTES)}
+        known["changes"] = (translations(c) != c).any(2).flatten().cpu().numpy()
         with torch.no_grad():
             clean = {name: forge_all(forge, x, c) for name, forge in forgers.items()}
         for aim, forge in aims.items():
@@ -54,8 +55,7 @@ def sweep(
                 )  # fmt: skip
                 for name, victim in forgers.items():
                     table = _measure(forge_all(victim, x_adv, c), clean[name], x, measures)
-                    table["changes"] = (translations(c) != c).any(2).flatten().cpu().numpy()
-                    tables.append(table.assign(aim=aim, forger=name, eps=eps, **whose))
+                    tables.append(table.assign(aim=aim, forger=name, eps=eps, **known))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -30,7 +30,7 @@ def breaking_results(table: pd.DataFrame, axes: dict) -> list[dict]:
     """
     rows = []
     for (aim, forger, eps), part in table.groupby(["aim", "forger", "eps"], sort=False):
-        here = axes | {"forger": forger, "attack": "pgd" if aim == forger else f"pgd_for_{aim}"}
+        here = axes | _met(aim, forger)
         for measure, share in SHARES.items():
             defined = part.dropna(subset=measure)
             broken = defined[measure] >= DISRUPTED
@@ -48,12 +48,16 @@ def median_results(smallest: pd.DataFrame, axes: dict) -> list[dict]:
     """
     rows = []
     for (aim, forger), part in smallest.groupby(["aim", "forger"], sort=False):
-        here = axes | {"forger": forger, "attack": "pgd" if aim == forger else f"pgd_for_{aim}"}
+        here = axes | _met(aim, forger)
         value, low, high = _median_interval(part)
         n, unit, over = len(part), UNITS["smallest_eps"], f"{part['person'].nunique()} people"
         note = "" if np.isfinite(value) else "at least half of the edits withstand every eps that was tried"
         rows.append(result(here, "smallest_eps", value, low, high, n, unit, over, note))
     return rows
+
+
+def _met(aim: str, forger: str) -> dict:
+    return {"forger": forger, "attack": "pgd" if aim == forger else f"pgd_for_{aim}"}
 
 
 def _median_interval(part: pd.DataFrame) -> tuple[float, float, float]:

@@ -50,7 +50,7 @@ def masked_l2(y: Tensor, y0: Tensor, x: Tensor) -> Tensor:
 
     NaN where the edit changed none.
     """
-    return 4 * _masked_mean_square(y, y0, edit_mask(y0, x))
+    return 4 * masked_mean_square(y, y0, edit_mask(y0, x))
 
 
 def masked_success(distance: Tensor) -> Tensor:
@@ -73,11 +73,12 @@ def d_mask(y: Tensor, x: Tensor, mask: Tensor, normalised: bool = False) -> Tens
     NaN if normalised and the mask is empty.
     """
     if normalised:
-        return _masked_mean_square(y, x, mask).sqrt()
+        return masked_mean_square(y, x, mask).sqrt()
     return ((y - x).square() * mask).flatten(1).sum(1).sqrt()
 
 
-def _masked_mean_square(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+def masked_mean_square(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """The mean of (a - b)^2 over the pixels of a mask, N x 1 x H x W, and their channels: N; NaN where it is empty."""
     return ((a - b).square() * mask).flatten(1).sum(1) / (a.shape[1] * mask.flatten(1).sum(1))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from antidisrupt_lib.metrics.comparison import Outputs
+from antidisrupt_lib.metrics.distances import masked_mean_square
 from antidisrupt_lib.metrics.results import mean_result
 
 UNITS = {
@@ -27,8 +28,7 @@ def region_psnr(y: Tensor, truth: Tensor, region: Tensor) -> Tensor:
         y, truth: N x 3 x H x W in [0, 1].
         region: N x 1 x H x W booleans.
     """
-    squares = ((y - truth).square().mean(1, keepdim=True) * region).flatten(1).sum(1)
-    return -10 * torch.log10(squares / region.flatten(1).sum(1))
+    return -10 * torch.log10(masked_mean_square(y, truth, region))
 
 
 def truth_measures(y: Tensor, truth: Tensor, x: Tensor, region: Tensor) -> dict[str, Tensor]:
@@ -56,10 +56,9 @@ def truth_results(
     parts: dict[str, list[Tensor]] = {name: [] for name in UNITS}
     for rows, x in photos:
         fakes, true = outputs(x, rows), truths(rows)
-        for name in parts:
-            parts[name].append(torch.stack([
-                truth_measures(y, t, x, changed(x, t))[name] for y, t in zip(fakes, true, strict=True)
-            ]))  # fmt: skip
+        edits = [truth_measures(y, t, x, changed(x, t)) for y, t in zip(fakes, true, strict=True)]
+        for name, part in parts.items():
+            part.append(torch.stack([measured[name] for measured in edits]))
     results = []
     for name, measured in parts.items():
         values = torch.cat(measured, dim=1).numpy()
