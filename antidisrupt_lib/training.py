@@ -36,6 +36,11 @@ def use_threads() -> int:
     return torch.get_num_threads()
 
 
+def half_precision(device: torch.device | str, wanted: bool = True) -> torch.autocast:
+    """A context in which networks compute in bfloat16, their weights and losses staying float32, if `wanted`."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, wanted, cache_enabled=False)
+
+
 def progress(items: Iterable[T], what: str, total: int, done: int = 0) -> Iterator[T]:
     """Yield `items` under a progress bar; also report to the file ANTIDISRUPT_PROGRESS, which a study reads."""
     report, start, reported = os.environ.get("ANTIDISRUPT_PROGRESS"), time.monotonic(), 0.0

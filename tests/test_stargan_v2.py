@@ -1,5 +1,7 @@
 """StarGAN v2 has the published layout, and forges by latents and by references."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -212,6 +214,12 @@ def test_training_that_was_stopped_ends_where_one_that_was_not_does(faces, tmp_p
     resumed, _ = train_stargan_v2(faces, TINY, checkpoint=tmp_path / "b", save_every=2)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
     assert {"d_adv", "d_reg", "g_adv", "g_sty", "g_ds", "g_cyc"} < set(history) and history.notna().all(None)
+
+
+@pytest.mark.parametrize("w_hpf", [0.0, 1.0])
+def test_either_layout_trains(faces, w_hpf, tmp_path):
+    config = replace(TINY, steps=2, bf16=True, architecture=TINY.architecture | {"w_hpf": w_hpf})
+    assert train_stargan_v2(faces, config, checkpoint=tmp_path / "v2")[1].notna().all(None)
 
 
 def test_references_train_the_generator_alone(faces, batch):

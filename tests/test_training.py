@@ -151,6 +151,17 @@ def test_a_learning_rate_beyond_all_bounds_is_found_out(train, faces, tmp_path):
         train(faces, tmp_path / "c", 1e30)
 
 
+def test_half_precision_changes_a_training_by_rounding_alone(faces, tmp_path):
+    """Losses of the first step differ by bfloat16's 8 bits; the gradient penalty, of second order, is in float32."""
+    small = {"architecture": {"conv_dim": 8, "blocks": 1}, "d_conv_dim": 8, "d_layers": 3, "batch_size": 4, "steps": 1}
+    whole, half = (
+        train_forger(faces, ForgerConfig(**small, n_critic=1, bf16=bf16), checkpoint=tmp_path / f"{bf16}")[1].iloc[0]
+        for bf16 in (False, True)
+    )
+    assert not whole.equals(half)
+    assert half.to_numpy() == pytest.approx(whole.to_numpy(), rel=0.03, abs=0.03)
+
+
 def test_samples_are_asked_for_at_every_checkpoint_and_at_the_end(tmp_path):
     done = []
     counted(7, tmp_path, save_every=3, on_save=done.append)

@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 from antidisrupt_lib.deepfakes.adversarial import Batch
 from antidisrupt_lib.deepfakes.stargan import Discriminator
 from antidisrupt_lib.faces.true_edits import changed_region
+from antidisrupt_lib.training import half_precision
 
 
 def attribute_loss(logits: Tensor, c: Tensor) -> Tensor:
@@ -20,7 +21,8 @@ def gradient_penalty(d: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, 
     """WGAN-GP: mean of (|d D(x) / dx|_2 - 1)^2 at x = alpha real + (1 - alpha) fake, alpha of shape N."""
     alpha = alpha[:, None, None, None]
     x = (alpha * real + (1 - alpha) * fake).requires_grad_()
-    (gradient,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
+    with half_precision(x.device, wanted=False):  # a gradient of a gradient wants its digits
+        (gradient,) = torch.autograd.grad(d(x).sum(), x, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 

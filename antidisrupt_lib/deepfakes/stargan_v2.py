@@ -60,6 +60,7 @@ class AdainResBlk(nn.Module):
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         self.norm1, self.norm2 = AdaIN(style_dim, c_in), AdaIN(style_dim, c_out)
         self.conv1x1 = nn.Conv2d(c_in, c_out, 1, bias=False) if c_in != c_out else nn.Identity()
+        self.conv1x1.requires_grad_(shortcut)  # official weights hold it even where it isn't used
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
         h = self._doubled(leaky_relu(self.norm1(x, s), SLOPE))

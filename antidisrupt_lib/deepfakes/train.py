@@ -21,7 +21,14 @@ from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
 from antidisrupt_lib.seeding import image_generators
-from antidisrupt_lib.training import draw_batch, random_flip, run_training, trained_parameters, update
+from antidisrupt_lib.training import (
+    draw_batch,
+    half_precision,
+    random_flip,
+    run_training,
+    trained_parameters,
+    update,
+)
 from antidisrupt_lib.weights import load_state
 
 
@@ -36,7 +43,8 @@ class ForgerConfig:
     `lambda_id`, the weight of |G(x, c) - x| with the photo's own labels c, which fades to 0 over the first `id_steps`
     (the cycle alone takes tens of thousands of steps to teach a generator to keep the background); `lambda_truth`, the
     weight of the distance to the true edit, which only drawn faces have; and `lambda_mask`, of an attention
-    generator's mask. STGAN's estimator of the photo's own attributes is trained first, for `estimator_steps`.
+    generator's mask. STGAN's estimator of the photo's own attributes is trained first, for `estimator_steps`. `bf16`
+    lets the networks compute in bfloat16, the gradient penalty aside.
 
     `start_weights` names a generator's weights to go on from. The discriminator starts fresh all the same, and trains
     alone for the first `critic_first` steps, so that it has something to say to a generator that can forge already.
@@ -65,6 +73,7 @@ class ForgerConfig:
     lambda_mask: float = 0.0
     estimator_steps: int = 1000
     ema: float = 0.0
+    bf16: bool = False
     start_weights: str = ""
     critic_first: int = 0
     adversarial: str = ""
@@ -199,11 +208,13 @@ def _forger_step(
         losses = {}
         if config.critic:
             alpha = torch.rand(len(batch.x), generator=keyed(config.seed, "forger-alpha", i)).to(batch.x.device)
-            losses = critic_losses(d, g, batch, alpha)
+            with half_precision(batch.x.device, config.bf16):
+                losses = critic_losses(d, g, batch, alpha)
             update(d, _weighted(losses, config, i), optimizers[1])
         if not config.critic or (i >= config.critic_first and (i + 1) % config.n_critic == 0):
             wanted = {term for term in GENERATOR_TERMS if config.weight(term, i) > 0}
-            g_losses = generator_losses(d, g, batch, wanted)
+            with half_precision(batch.x.device, config.bf16):
+                g_losses = generator_losses(d, g, batch, wanted)
             update(g, _weighted(g_losses, config, i), optimizers[0])
             losses |= g_losses
             if ema:

@@ -18,7 +18,7 @@ from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
 from antidisrupt_lib.deepfakes.stargan_v2 import DomainDiscriminator, StarGANv2
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
-from antidisrupt_lib.training import draw_batch, random_flip, run_training, update
+from antidisrupt_lib.training import draw_batch, half_precision, random_flip, run_training, update
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class V2Config:
     """Hyperparameters; the defaults are the official ones for CelebA-HQ.
 
     `ds_steps` is over how many steps the diversity term fades to 0; `mapping_lr` the mapping network's learning rate.
+    `bf16` lets the networks compute in bfloat16, R1 aside.
     """
 
     architecture: dict = field(default_factory=dict)
@@ -40,6 +41,7 @@ class V2Config:
     lambda_cyc: float = 1.0
     ds_steps: int = 100_000
     ema: float = 0.999
+    bf16: bool = False
     seed: int = 0
 
 
@@ -64,8 +66,9 @@ def critic_terms(d: DomainDiscriminator, g: StarGANv2, batch: V2Batch, latent: b
     with torch.no_grad():
         fake = g.generator(batch.x, batch.styles(g, latent)[0])
     x = batch.x.detach().requires_grad_()
-    real = d(x, batch.domain)
-    (gradient,) = torch.autograd.grad(real.sum(), x, create_graph=True)
+    with half_precision(x.device, wanted=False):
+        real = d(x, batch.domain)
+        (gradient,) = torch.autograd.grad(real.sum(), x, create_graph=True)
     return {
         "d_adv": softplus(-real).mean() + softplus(d(fake, batch.target)).mean(),
         "d_reg": gradient.square().flatten(1).sum(1).mean() / 2,
@@ -153,11 +156,13 @@ def _v2_step(
         weights |= {"g_cyc": config.lambda_cyc}
         record = {}
         for latent in (True, False):
-            terms = critic_terms(d, g, batch, latent)
+            with half_precision(batch.x.device, config.bf16):
+                terms = critic_terms(d, g, batch, latent)
             update(d, _weighted(terms, weights), optimizers["d"])
             record = record or terms
         for latent in (True, False):
-            terms = generator_terms(d, g, batch, latent)
+            with half_precision(batch.x.device, config.bf16):
+                terms = generator_terms(d, g, batch, latent)
             trained = ["generator", "mapping_network", "style_encoder"] if latent else ["generator"]
             network, loss = g if latent else g.generator, _weighted(terms, weights)
             update(network, loss, *(optimizers[name] for name in trained))
