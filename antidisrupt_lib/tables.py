@@ -18,6 +18,11 @@ PUBLISHED = ", published"
 PRIOR_AS_PUBLISHED, PRIOR_ITERATIONS = "deep_image_prior_as_published", 6000
 
 
+def forgers_of(results: pd.DataFrame) -> list[str]:
+    """The forgers that a study disrupts, in the order of its results."""
+    return [*pick(results, stage="disrupt")["forger"].dropna().unique()]
+
+
 def arm_labels(rows: pd.DataFrame) -> list[str]:
     """What to call the arms of some rows: "clean", "poisoned by pgd", "pgd, purified by ...", and the controls."""
     return [_arm_label(row.arm, row.attack, row.purifier) for row in rows.fillna("").itertuples()]
@@ -40,20 +45,20 @@ def fully_treated(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def purifier_table(results: pd.DataFrame, attack: str) -> pd.DataFrame:
-    """Paper-style table of the purifiers against one attack, a row each, the untreated disruption first."""
+    """Paper-style table of the purifiers against one attack, a row for each and forger, no purifier first."""
     rows = pick(results, stage=["disrupt", "purify"], attack=attack)
-    return _paper_table(rows.assign(purifier=rows["purifier"].fillna("none")), ["purifier"], OF_PHOTOS)
+    return _paper_table(rows.assign(purifier=rows["purifier"].fillna("none")), ["forger", "purifier"], OF_PHOTOS)
 
 
 def attack_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Paper-style table of the disruptions, a row each."""
-    return _paper_table(pick(results, stage="disrupt"), ["attack"], OF_PHOTOS)
+    """Paper-style table of the disruptions, a row for each and forger."""
+    return _paper_table(pick(results, stage="disrupt"), ["forger", "attack"], OF_PHOTOS)
 
 
 def arm_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Paper-style table of the detectors, a row per detector and arm, means over seeds."""
+    """Paper-style table of the detectors, a row per forger, detector and arm, means over seeds."""
     rows = pick(results, stage="detect", seed=None)
-    return _paper_table(rows, ["detector", "arm", "attack", "purifier", "poison_ratio"], OF_DETECTORS)
+    return _paper_table(rows, ["forger", "detector", "arm", "attack", "purifier", "poison_ratio"], OF_DETECTORS)
 
 
 def attack_summary(results: pd.DataFrame) -> pd.DataFrame:
@@ -81,14 +86,18 @@ def told(row: tuple, number: str) -> str:
 
 
 def headline(results: pd.DataFrame, attack: str) -> str:
-    """What was measured, in a few lines: the forger, one disruption, the detectors of each arm."""
+    """What was measured of each forger, in a few lines: its edits, one disruption, the detectors of each arm."""
+    return "\n".join(_headline(name, pick(results, forger=name), attack) for name in forgers_of(results))
+
+
+def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
     edits = pick(results, stage="forge", metric="edit_accuracy", purifier=None)
     rows = pick(results, metric="share_disrupted", attack=attack)
     left = pick(rows, stage="purify").sort_values("value")
     arms = fully_treated(pick(results, stage="detect", metric="accuracy", seed=None))
     said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
     return (
-        f"The forger's edits take in {_value(edits)} of all cases.\n"
+        f"The edits of {forger.replace('_', ' ')} take in {_value(edits)} of all cases.\n"
         f"{attack} disrupts {_value(pick(rows, stage='disrupt', purifier=None))} of them; after purification "
         f"{_value(left[:1])} ({left['purifier'].iloc[0]}) to {_value(left[-1:])} ({left['purifier'].iloc[-1]}) stay "
         f"disrupted.\nDetector accuracy on C: {'; '.join(said)}.\n"

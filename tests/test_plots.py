@@ -17,15 +17,16 @@ PURIFIERS = ("reverse_diffusion", "diffpure_10")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> pd.DataFrame:
-    rows = [result({"stage": "forge", "faces": "drawn"}, "edit_accuracy", 0.9, 0.85, 0.95, 50, "share")]
+    known = {"faces": "drawn", "forger": "stargan"}
+    rows = [result({"stage": "forge"} | known, "edit_accuracy", 0.9, 0.85, 0.95, 50, "share")]
     for purifier in (None, *PURIFIERS):
-        axes = {"stage": "purify" if purifier else "disrupt", "faces": "drawn", "attack": "pgd", "purifier": purifier}
+        axes = {"stage": "purify" if purifier else "disrupt", "attack": "pgd", "purifier": purifier} | known
         values = {"share_disrupted": 0.125 if purifier else 0.8, "l2": 0.3, "psnr": 30}
         rows += [result(axes, name, value, value * 0.9, value * 1.1, 50, "-") for name, value in values.items()]
         rows += [plain_result(axes, name, 10, 50, "-") for name in ("network_calls", "seconds_per_image")]
     arms = (("clean", None, None, 0.0), ("poisoned", "pgd", None, 1.0), ("purified", "pgd", PURIFIERS[0], 1.0))
     for arm, attack, purifier, ratio in arms:
-        axes = {"stage": "detect", "faces": "drawn", "attack": attack, "purifier": purifier, "arm": arm}
+        axes = known | {"stage": "detect", "attack": attack, "purifier": purifier, "arm": arm}
         axes |= {"detector": "xception", "poison_ratio": ratio}
         for seed in ({"seed": 0}, {"seed": 1}, {}):
             rows.append(result(axes | seed, "accuracy", 0.75, 0.7, 0.8, 50, "-"))
@@ -35,12 +36,18 @@ def results(tmp_path_factory) -> pd.DataFrame:
 
 
 @pytest.fixture
+def of_two(results) -> pd.DataFrame:
+    """The same numbers of two forgers."""
+    return pd.concat([results, results.assign(forger="attention")], ignore_index=True)
+
+
+@pytest.fixture
 def example_folders(tmp_path) -> list:
     names = ["photo", "disrupted", "purified", "fake", "broken", "recovered"]
     for purifier in PURIFIERS:
         (tmp_path / purifier).mkdir()
         np.savez(tmp_path / purifier / "examples.npz", **{n: np.random.rand(6, 3, 8, 8).astype("f") for n in names})
-        row = plain_result({"stage": "purify", "purifier": purifier}, "l2", 0, 1, "-")
+        row = plain_result({"stage": "purify", "forger": "stargan", "purifier": purifier}, "l2", 0, 1, "-")
         write_results(tmp_path / purifier / "results.csv", [row])
     return [tmp_path / purifier for purifier in PURIFIERS]
 
@@ -61,6 +68,14 @@ def test_figures_of_the_results(results, tmp_path):
     check(maps.heat_map(results), tmp_path, 2)
     check(maps.trade_off(results, "pgd"), tmp_path, 6)
     check(maps.poison_curve(results, "pgd"), tmp_path, 1)
+
+
+def test_figures_of_two_forgers_show_each_by_itself(of_two, tmp_path):
+    check(charts.purifier_bars(of_two, {"share_disrupted": "disrupted", "l2": "L2"}, "pgd"), tmp_path, 4)
+    check(charts.arm_bars(of_two, "accuracy", "Accuracy"), tmp_path, 2)
+    assert tables.purifier_table(of_two, "pgd")["forger"].tolist() == ["stargan"] * 3 + ["attention"] * 3
+    assert len(tables.arm_table(of_two)) == 6 and len(tables.attack_table(of_two)) == 2
+    assert tables.headline(of_two, "pgd").count("Detector accuracy") == 2
 
 
 def test_bars_show_the_numbers_of_the_table(results):
@@ -93,18 +108,17 @@ def test_the_front_is_what_no_other_point_equals_or_beats():
 
 
 def test_only_figures_that_the_results_can_fill_are_offered(results):
-    assert list(maps.possible_figures(results)) == ["heat_map"]
+    assert maps.possible_figures(results) == {}
     poison, purified = (pick(results, **rows) for rows in ({"arm": "poisoned"}, {"stage": "purify"}))
     other = purified["purifier"].dropna().unique()[0]
     others = [
         purified[purified["purifier"] == other].assign(purifier=name) for name in ("gaussian_blur", "jpeg_75", "ddim_5")
     ]
-    more = pd.concat([results, poison.assign(poison_ratio=0.5), *others])
-    found = maps.possible_figures(more)
-    assert list(found) == ["heat_map", "trade_off_pgd", "poison_ratio_pgd"]
-    line = found["poison_ratio_pgd"][0]().axes[0].lines[1]
+    more = pd.concat([results, poison.assign(poison_ratio=0.5), *others, purified.assign(attack="bim")])
+    found = maps.possible_figures(pd.concat([more, pick(results, stage="forge").assign(forger="attention")]))
+    assert list(found) == ["heat_map_stargan", "trade_off_pgd_stargan", "poison_ratio_pgd_stargan"]
+    line = found["poison_ratio_pgd_stargan"][0]().axes[0].lines[1]
     assert line.get_xdata().tolist() == [0.5, 1] and line.get_ydata().tolist() == [0.75, 0.75]
-    assert maps.possible_figures(results[results["stage"] == "forge"]) == {}
     plt.close("all")
 
 
@@ -118,7 +132,7 @@ def test_figures_of_trainings_and_scores(tmp_path):
 def test_strips_of_faces(example_folders, tmp_path):
     x = torch.rand(3, 3, 8, 8)
     check(pictures.strips({"photo": x, "twice": list(2 * x)}, ["a", "b", "c"], "Faces"), tmp_path, 6)
-    check(pictures.chain_strip(example_folders[0], 4), tmp_path, 24)
+    check(pictures.chain_strip(example_folders, 4), tmp_path, 24)
     check(pictures.purifier_strip(example_folders), tmp_path, 8)
     check(pictures.difference_strip(example_folders), tmp_path, 24)
 

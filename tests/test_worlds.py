@@ -30,8 +30,18 @@ def test_worlds_are_called_by_what_was_done_to_their_photos(world, make_faces):
     assert list(open_worlds([world / "05"], [world / "06"])) == ["pgd_then_jpeg"]
     photos = make_faces(count=6)
     write_faceset(world / "01/C", [photos.images], photos.table, {"faces": "random"}, size=32)
-    with pytest.raises(ValueError, match="06 were not made from the photos in .*01"):
+    with pytest.raises(ValueError, match="06 were made from none of the photos"):
         open_worlds([world / "01"], [world / "06"])
+
+
+def test_worlds_of_several_forgers_are_called_by_them(world):
+    made = FaceSet.open(world / "06/C")
+    for forger in ("stgan", "attention"):
+        write_faceset(world / forger / "C", [made.images], made.table, made.axes | {"forger": forger}, size=32)
+    folders = [world / "stgan", world / "attention"]
+    assert list(open_worlds([world / "05"], folders)) == ["pgd_then_jpeg_by_stgan", "pgd_then_jpeg_by_attention"]
+    with pytest.raises(ValueError, match="Two folders of fakes hold the world pgd_then_jpeg"):
+        open_worlds([world / "05"], [world / "06", world / "06"])
 
 
 def test_scores_and_measures_in_a_world_are_those_of_the_detector_there(world):

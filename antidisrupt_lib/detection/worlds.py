@@ -1,6 +1,7 @@
-"""Trained detectors in other worlds: a part C that was purified, by the purifier of their training or by another.
+"""Trained detectors in other worlds: a part C that was purified by another purifier, or fakes of another forger.
 
-A world is a pair of FaceSets, photos and the fakes made of them. It is called by what was done to its photos.
+A world is a pair of FaceSets, photos and the fakes made of them. It is called by what was done to its photos, and by
+the forger where there are several.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,20 +18,33 @@ from antidisrupt_lib.weights import find_below
 
 
 def open_worlds(photos: Iterable[Path | str], fakes: Iterable[Path | str]) -> dict[str, tuple[FaceSet, FaceSet]]:
-    """The worlds of some stages' parts C by name, e.g. "pgd_then_diffpure_10"; `fakes` in the order of `photos`.
+    """The worlds of some stages' parts C by name, e.g. "pgd_then_diffpure_10", or "clean_by_stgan".
+
+    Args:
+        photos: folders, in any order: fakes find the photos that they were made from.
 
     Raises:
-        ValueError: fakes and photos don't belong together.
+        ValueError: some fakes' photos aren't there, or two folders hold the same world.
     """
+    sources = [FaceSet.open(f"{folder}/C") for folder in photos]
+    pairs = [_with_photos(FaceSet.open(f"{folder}/C"), sources, folder) for folder in fakes]
+    several = len({made.axes.get("forger") for _, made in pairs}) > 1
     worlds = {}
-    for photos_folder, fakes_folder in zip(photos, fakes, strict=True):
-        pair = FaceSet.open(f"{photos_folder}/C"), FaceSet.open(f"{fakes_folder}/C")
-        history = {axis: value for axis, value in pair[1].axes.items() if axis != "forger"}
-        if pair[0].axes != history or set(pair[1].table["source_id"]) != set(pair[0].image_ids):
-            raise ValueError(f"The fakes in {fakes_folder} were not made from the photos in {photos_folder}.")
-        name = "_then_".join(pair[0].axes[axis] for axis in ("attack", "purifier") if axis in pair[0].axes)
-        worlds[name or "clean"] = pair
+    for source, made in pairs:
+        name = "_then_".join(source.axes[axis] for axis in ("attack", "purifier") if axis in source.axes) or "clean"
+        name += f"_by_{made.axes.get('forger', 'unknown')}" if several else ""
+        if name in worlds:
+            raise ValueError(f"Two folders of fakes hold the world {name}: give one of them.")
+        worlds[name] = source, made
     return worlds
+
+
+def _with_photos(made: FaceSet, sources: list[FaceSet], folder: Path | str) -> tuple[FaceSet, FaceSet]:
+    history = {axis: value for axis, value in made.axes.items() if axis != "forger"}
+    for source in sources:
+        if source.axes == history and set(made.table["source_id"]) == set(source.image_ids):
+            return source, made
+    raise ValueError(f"The fakes in {folder} were made from none of the photos that are given.")
 
 
 def find_detectors(folders: Iterable[Path | str]) -> list[Path]:

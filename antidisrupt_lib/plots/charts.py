@@ -47,28 +47,40 @@ def interval_bars(ax: Axes, rows: pd.DataFrame, labels: Sequence[str], colors: S
 
 
 def purifier_bars(results: pd.DataFrame, metrics: Mapping[str, str], attack: str) -> Figure:
-    """What each purifier leaves of one attack: a panel per metric (name: title), a bar per purifier."""
+    """What each purifier leaves of one attack: a row of panels per forger, a panel per metric (name: title)."""
     rows = pick(results, stage=["disrupt", "purify"], attack=attack)
-    names = ["none", *rows["purifier"].dropna().unique()]
-    figure, grid = plt.subplots(1, len(metrics), figsize=(3.4 * len(metrics) + 0.8, 0.32 * len(names) + 1), sharey=True)
-    for ax, (metric, title) in zip(np.atleast_1d(grid), metrics.items(), strict=True):
-        table = pick(rows, metric=metric).assign(purifier=lambda t: t["purifier"].fillna("none"))
-        interval_bars(ax, table.set_index("purifier").reindex(names), names)
-        ax.set_title(title)
+    rows = rows.assign(purifier=rows["purifier"].fillna("none"))
+    met = {forger: _names(part) for forger, part in rows.groupby("forger", sort=False)}
+    heights = [len(names) for names in met.values()]
+    size = (3.4 * len(metrics) + 0.8, 0.32 * sum(heights) + 1.0 * len(met))
+    figure, grid = plt.subplots(
+        len(met), len(metrics), figsize=size, sharey="row", sharex="col", squeeze=False, height_ratios=heights
+    )
+    for axes, (forger, names) in zip(grid, met.items(), strict=True):
+        for ax, (metric, title) in zip(axes, metrics.items(), strict=True):
+            table = pick(rows, forger=forger, metric=metric).set_index("purifier")
+            interval_bars(ax, table.reindex(names), names)
+            ax.set_title(f"{forger.replace('_', ' ')}: {title}" if ax is axes[0] else title)
     return figure
 
 
+def _names(rows: pd.DataFrame) -> list[str]:
+    return ["none", *(name for name in rows["purifier"].unique() if name != "none")]
+
+
 def arm_bars(results: pd.DataFrame, metric: str, title: str) -> Figure:
-    """One metric of the detectors, over all seeds: a bar per arm at its full poison ratio, a panel per detector."""
-    rows = fully_treated(pick(results, stage="detect", metric=metric, seed=None))
-    detectors = rows["detector"].unique()
+    """One metric of the detectors, over all seeds: a bar per arm at its full poison ratio, a panel per forger and
+    detector.
+    """
+    rows = fully_treated(pick(results, stage="detect", metric=metric, seed=None)).fillna({"forger": "?"})
+    panels = rows.groupby(["forger", "detector"], sort=False)
+    most = panels.size().max()
     figure, grid = plt.subplots(
-        1, len(detectors), figsize=(4.4 * len(detectors) + 0.8, 0.3 * len(rows) + 1), squeeze=False
+        1, len(panels), figsize=(4.4 * len(panels) + 0.8, 0.3 * most + 1), sharex=True, squeeze=False
     )
-    for ax, detector in zip(grid[0], detectors, strict=True):
-        table = pick(rows, detector=detector)
+    for ax, ((forger, detector), table) in zip(grid[0], panels, strict=True):
         interval_bars(ax, table, arm_labels(table), [ARMS.get(arm, NEUTRAL) for arm in table["arm"]])
-        ax.set(title=f"{title}: {detector}", xlabel=metric.replace("_", " "))
+        ax.set(title=f"{title}: {detector}, fakes of {forger.replace('_', ' ')}", xlabel=metric.replace("_", " "))
     return figure
 
 

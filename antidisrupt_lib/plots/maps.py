@@ -93,6 +93,8 @@ def world_map(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
     rows = pick(results, seed=None)
     rows = rows[rows["metric"].str.startswith(f"{metric}_in_")]
     rows = rows.assign(label=arm_labels(rows), world=rows["metric"].str.removeprefix(f"{metric}_in_"))
+    if rows["forger"].nunique() > 1:
+        rows["label"] += ", fakes of " + rows["forger"]
     table = rows.pivot_table(index="label", columns="world", values="value", sort=False)
     return value_map(table, f"{metric.capitalize()} of each detector in each world", vmin=0.5, vmax=1.0)
 
@@ -166,18 +168,26 @@ def _family_styles(names: pd.Index) -> dict[str, dict]:
 
 
 def possible_figures(results: pd.DataFrame) -> dict[str, tuple[Callable[[], Figure], str]]:
-    """The study-wide figures that these results can fill, by name: (draw, caption)."""
+    """The study-wide figures that these results can fill, by name: (draw, caption). Each is of one forger."""
+    figures = {}
+    for forger, here in results.groupby("forger", sort=False):
+        figures |= {f"{name}_{forger}": drawn for name, drawn in _figures_of(here, forger.replace("_", " ")).items()}
+    return figures
+
+
+def _figures_of(results: pd.DataFrame, forger: str) -> dict[str, tuple[Callable[[], Figure], str]]:
     figures = {}
     purified = pick(results, stage="purify", metric="share_disrupted")
-    if len(purified):
-        caption = "Share of edits still disrupted, by disruptor and purifier. Dashes: not measured, or not defined."
-        figures["heat_map"] = (partial(heat_map, results), caption)
+    if purified["attack"].nunique() > 1:
+        caption = f"Share of {forger} edits still disrupted. Dashes: not measured, or not defined."
+        title = f"Edits of {forger} still disrupted"
+        figures["heat_map"] = (partial(heat_map, results, title=title), caption)
     for attack, rows in purified.groupby("attack", sort=False):
         if rows["purifier"].nunique() > 3:
-            caption = f"Cost and effect of purifying {attack}. Named and joined: purifiers that none beats in both."
+            caption = f"Cost and effect of purifying {attack}, forger {forger}. Joined: those that none beats in both."
             figures[f"trade_off_{attack}"] = (partial(trade_off, results, attack), caption)
     for attack, rows in pick(results, stage="detect", arm="poisoned").groupby("attack", sort=False):
         if rows["poison_ratio"].nunique() > 1:
-            caption = f"Accuracy on C against the share of photos disrupted by {attack}: mean over seeds, 95 % bands."
+            caption = f"Accuracy on C against the share of photos disrupted by {attack}, fakes of {forger}: 95 % bands."
             figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
     return figures

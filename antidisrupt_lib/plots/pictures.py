@@ -43,19 +43,34 @@ def amplified(x: Tensor, reference: Tensor, eps: float) -> Tensor:
     return 0.5 + (x - reference) / (2 * eps)
 
 
-def chain_strip(folder: Path | str, count: int = 4) -> Figure:
-    """A row per person: photo, disrupted photo and purified photo, each with the same deepfake of it."""
+def by_forger(folders: Sequence[Path | str]) -> dict[str, list[Path]]:
+    """Folders of notebook 05 by the forger whose edits they keep."""
+    groups: dict[str, list[Path]] = {}
+    for folder in map(Path, folders):
+        groups.setdefault(_axis_of(folder, "forger"), []).append(folder)
+    return groups
+
+
+def chain_strip(folders: Sequence[Path | str], count: int = 2) -> Figure:
+    """Photo, disrupted photo and purified photo, each with the same deepfake of it: `count` rows for each forger.
+
+    Args:
+        folders: of notebook 05; the first of each forger is shown.
+    """
     titles = {
         "photo": "photo", "fake": "its deepfake", "disrupted": "disrupted", "broken": "its deepfake",
         "purified": "purified", "recovered": "its deepfake",
     }  # fmt: skip
-    kept = _examples(folder)
-    people = range(min(count, len(kept["photo"])))
-    return strips({" " * (i + 1): [kept[name][i] for name in titles] for i in people}, list(titles.values()))
+    rows = {}
+    for forger, (first, *_) in by_forger(folders).items():
+        kept = _examples(first)
+        for i in range(min(count, len(kept["photo"]))):
+            rows[forger + " " * i] = [kept[name][i] for name in titles]
+    return strips(rows, list(titles.values()))
 
 
 def purifier_strip(folders: Sequence[Path | str]) -> Figure:
-    """One photo: disrupted, then as each purifier leaves it, above the edit of each."""
+    """One photo: disrupted, then as each purifier leaves it, above the edit of each; folders of one forger."""
     kept = {_purifier_of(folder): _examples(folder) for folder in folders}
     first = next(iter(kept.values()))
     photos = [first["photo"][0], first["disrupted"][0], *(e["purified"][0] for e in kept.values())]
@@ -91,4 +106,8 @@ def _examples(folder: Path | str) -> dict[str, Tensor]:
 
 
 def _purifier_of(folder: Path | str) -> str:
-    return pd.read_csv(Path(folder) / "results.csv")["purifier"].iloc[0]
+    return _axis_of(folder, "purifier")
+
+
+def _axis_of(folder: Path | str, axis: str) -> str:
+    return pd.read_csv(Path(folder) / "results.csv")[axis].iloc[0]

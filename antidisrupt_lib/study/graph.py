@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.params import Notebook, require_known
-from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names
+from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names, zoo_file
 from antidisrupt_lib.study.stages import Stage, at_leaves, path_in, read_stage, stage_of, texts_of
 from antidisrupt_lib.study.study_file import EVALUATION, StudyFile, read_study
 
@@ -66,7 +66,8 @@ class Node:
     def given_paths(self) -> dict[str, str]:
         """The plain parameters that name a user's file or folder, or one in the zoo."""
         declared, given = self.notebook.parameters, self.parameters.items()
-        return {name: text for name, text in given if declared[name].is_path and text not in WORDS}
+        named = {name: text for name, text in given if declared[name].is_path and text not in WORDS}
+        return named | {name: file for name, value in given if (file := zoo_file(name, value))}
 
     @property
     def needs(self) -> set[str]:

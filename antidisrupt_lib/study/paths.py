@@ -34,6 +34,11 @@ def names_path(parameter: str) -> bool:
     return re.fullmatch(r"faces|videos|\w+_(weights|file|folder)", parameter) is not None
 
 
+def zoo_file(parameter: str, value: object) -> str:
+    """The file of the zoo that a parameter `zoo_...` names: its value is no path, so a grid can vary it; "" if none."""
+    return f"{ZOO}{value}.safetensors" if parameter.startswith("zoo_") and value else ""
+
+
 def located(table: dict[str, object], folder: Path) -> dict[str, object]:
     """The same table, what may be a path in it bound to `folder`."""
     return {

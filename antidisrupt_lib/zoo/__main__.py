@@ -22,6 +22,7 @@ WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside
     "stargan_truth": ("02_stargan_truth/generator", load_generator, "edit_accuracy"),
     "stgan": ("02_stgan/generator", load_generator, "edit_accuracy"),
     "stargan": ("02_stargan/generator", load_generator, "edit_accuracy"),
+    "stargan_v2": ("02_stargan_v2/generator", load_generator, "edit_accuracy"),
     "classifier": ("02_train_deepfake/classifier", load_classifier, "classifier"),
     "judge": ("02_attention/classifier", load_classifier, "classifier"),
     "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
@@ -50,7 +51,7 @@ def publish(study: Path, names: Iterable[str]) -> None:
     for name in names:
         file, load, measured = WEIGHTS[name]
         path = study / f"{file}.safetensors"
-        about = card(path.parent, read_weights(path)[1], measured)
+        about = card(path.parent, read_weights(path)[1], measured) | {"name": name}
         save_weights(ZOO / f"{name}.safetensors", load(path), about, dtype=torch.float16)
 
 
