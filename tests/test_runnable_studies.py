@@ -50,7 +50,7 @@ def stand_in(path: str, folder: Path) -> Path:
         "denoiser": lambda: (make_network(p["network"], p["architecture"]), p["network"]),
         "autoencoders": lambda: (make_autoencoders(0), "autoencoders"),
     }
-    place = folder / study / file
+    place = folder / study / stage / file
     if not place.exists():
         network, name = made[Path(file).stem]()
         card = {"network": name, "architecture": getattr(network, "architecture", {}), "size": size}
@@ -60,13 +60,19 @@ def stand_in(path: str, folder: Path) -> Path:
 
 def with_stand_ins(name: str, folder: Path) -> list[str]:
     """Assignments that put stand-ins in the place of other studies' weights."""
-    stages = read_study(ROOT / "params" / f"{name}.yaml").stages
-    named = [(stage, key, value) for stage, values in stages.items() for key, value in values.items()]
-    return [
-        f"{stage}.{key}={stand_in(value, folder)}"
-        for stage, key, value in named
-        if isinstance(value, str) and value.startswith("../outputs/")
-    ]
+    assignments = []
+    for stage, values in read_study(ROOT / "params" / f"{name}.yaml").stages.items():
+        for key, value in values.items():
+            replaced = _with_stand_ins(value, folder)
+            if replaced != value:
+                assignments.append(f"{stage}.{key}={json.dumps(replaced) if key == 'grid' else replaced}")
+    return assignments
+
+
+def _with_stand_ins(value: object, folder: Path) -> object:
+    if isinstance(value, dict):
+        return {key: _with_stand_ins(inner, folder) for key, inner in value.items()}
+    return str(stand_in(value, folder)) if isinstance(value, str) and value.startswith("../outputs/") else value
 
 
 @pytest.mark.kind("studies that can't run", "proved runnable")

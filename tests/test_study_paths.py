@@ -188,10 +188,31 @@ def test_a_file_that_is_not_there(tmp_path, values, said):
     assert missing_files(fine.nodes.values()) == {}
 
 
+@pytest.mark.kind("paths and environment", "read")
+def test_a_grid_of_paths_is_called_by_the_names_of_its_files(tmp_path):
+    grid = "{start_weights: [../G.ckpt, zoo/generator.safetensors]}"
+    nodes = load(tmp_path, f"study: a\nstages: {{01_split: {{grid: {grid}}}}}").nodes
+    assert [*nodes] == ["01_split[start_weights=G]", "01_split[start_weights=generator]"]
+    given = [node.given_paths["start_weights"] for node in nodes.values()]
+    assert Path(tmp_path, "notebooks", given[0]).resolve() == tmp_path / "G.ckpt"
+    assert given[1] == "zoo/generator.safetensors"
+    assert [*missing_files(nodes.values())] == ["01_split[start_weights=G]"]
+
+
+@pytest.mark.kind("paths and environment", "read")
+def test_a_grid_may_name_its_paths(tmp_path):
+    grid = "{start_weights: {stargan: ../a/G.ckpt, attention: ../b/G.ckpt}}"
+    only = "[{start_weights: attention}]"
+    (node,) = load(tmp_path, f"study: a\nstages: {{01_split: {{grid: {grid}, only: {only}}}}}").nodes.values()
+    assert node.id == "01_split[start_weights=attention]"
+    assert Path(tmp_path, "notebooks", node.given_paths["start_weights"]).resolve() == tmp_path / "b/G.ckpt"
+
+
 @refused
-def test_a_grid_of_paths(tmp_path):
-    with pytest.raises(ValueError, match="the grid can't vary `start_weights`, a path"):
-        load(tmp_path, "study: a\nstages: {01_split: {grid: {start_weights: [a, b]}}}")
+@pytest.mark.parametrize("axis", ["start_weights: [a/G.ckpt, b/G.ckpt]", "start_weights: ['', a]", "value: {a: 1}"])
+def test_a_grid_of_paths_without_a_name_each(tmp_path, axis):
+    with pytest.raises(ValueError, match="axis `start_weights` name folders|only paths on a grid have names"):
+        load(tmp_path, f"study: a\nstages: {{01_split: {{grid: {{{axis}}}}}}}")
 
 
 @refused

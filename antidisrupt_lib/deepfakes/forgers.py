@@ -9,7 +9,7 @@ from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Generator, require_lab
 from antidisrupt_lib.deepfakes.stargan_v2 import PARTS, StarGANv2, official_architecture
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
 from antidisrupt_lib.rehearsal import require_multiple, try_network
-from antidisrupt_lib.weights import ZOO, first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
+from antidisrupt_lib.weights import first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "stargan": Generator,
@@ -74,26 +74,6 @@ def forger_name(path: Path | str) -> str:
         return Path(path).stem
     about = read_weights(path)[1]
     return about.get("name") or Path(path).stem
-
-
-def choose_weights(generator_weights: str, zoo_forger: str) -> str:
-    """The path of a generator's weights: as given, or those of the zoo's forger of that name; "" if neither is given.
-
-    Raises:
-        ValueError: both are given, or the zoo has no such forger.
-    """
-    if not zoo_forger:
-        return generator_weights
-    if generator_weights:
-        raise ValueError(f"generator_weights and zoo_forger {zoo_forger!r} both name a forger: leave one empty.")
-    known = [path.stem for path in sorted(ZOO.glob("*.safetensors")) if _is_generator(path)]
-    if zoo_forger not in known:
-        raise ValueError(f"The zoo has no forger {zoo_forger!r}. It has: {', '.join(known)}.")
-    return f"zoo/{zoo_forger}.safetensors"
-
-
-def _is_generator(path: Path) -> bool:
-    return read_weights(path)[1].get("network", "").lower().endswith("generator")
 
 
 def load_generator(path: Path | str, size: int | None = None) -> nn.Module:

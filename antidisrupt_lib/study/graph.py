@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.params import Notebook, require_known
-from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names, zoo_file
+from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names
 from antidisrupt_lib.study.stages import Stage, at_leaves, path_in, read_stage, stage_of, texts_of
 from antidisrupt_lib.study.study_file import EVALUATION, StudyFile, read_study
 
@@ -66,8 +66,7 @@ class Node:
     def given_paths(self) -> dict[str, str]:
         """The plain parameters that name a user's file or folder, or one in the zoo."""
         declared, given = self.notebook.parameters, self.parameters.items()
-        named = {name: text for name, text in given if declared[name].is_path and text not in WORDS}
-        return named | {name: file for name, value in given if (file := zoo_file(name, value))}
+        return {name: text for name, text in given if declared[name].is_path and text not in WORDS}
 
     @property
     def needs(self) -> set[str]:
@@ -200,7 +199,8 @@ def _make_node(stage: Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
         name: every(sources) if isinstance(sources, list) else at_leaves(one, sources)
         for name, sources in stage.sources.items()
     }
-    parameters = stage.values | {axis: row.variant[axis] for axis in stage.grid}
+    own = {axis: row.variant[axis] for axis in stage.grid}
+    parameters = stage.values | {axis: stage.places.get(axis, {}).get(value, value) for axis, value in own.items()}
     return Node(stage.name, row.variant, stage.notebook, parameters, inputs, stage.threads)
 
 

@@ -34,17 +34,22 @@ def names_path(parameter: str) -> bool:
     return re.fullmatch(r"faces|videos|\w+_(weights|file|folder)", parameter) is not None
 
 
-def zoo_file(parameter: str, value: object) -> str:
-    """The file of the zoo that a parameter `zoo_...` names: its value is no path, so a grid can vary it; "" if none."""
-    return f"{ZOO}{value}.safetensors" if parameter.startswith("zoo_") and value else ""
-
-
 def located(table: dict[str, object], folder: Path) -> dict[str, object]:
-    """The same table, what may be a path in it bound to `folder`."""
-    return {
-        name: PathText(value, folder) if isinstance(value, str) and names_path(name) else value
-        for name, value in table.items()
-    }
+    """The same table, what may be a path in it, or on an axis of its grid, bound to `folder`."""
+    return {name: _bound(name, value, folder) for name, value in table.items()}
+
+
+def _bound(name: str, value: object, folder: Path) -> object:
+    match value:
+        case str() if names_path(name):
+            return PathText(value, folder)
+        case dict() if name == "grid":
+            return {axis: _bound(axis, values, folder) for axis, values in value.items()}
+        case list() if names_path(name):
+            return [_bound(name, each, folder) for each in value]
+        case dict() if names_path(name):
+            return {key: _bound(name, each, folder) for key, each in value.items()}
+    return value
 
 
 def placed(text: str, notebooks: Path) -> str:

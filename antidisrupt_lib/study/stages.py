@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from pydantic import PositiveInt
 
@@ -24,7 +24,10 @@ from antidisrupt_lib.study.yaml_files import shown
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as it was asked for: its notebook, all plain values, what its inputs read, its grid and choices of it."""
+    """A stage as it was asked for: its notebook, all plain values, what its inputs read, its grid and choices of it.
+
+    On an axis of paths the grid holds their names, and `places` the paths by name.
+    """
 
     name: str
     where: str
@@ -32,6 +35,7 @@ class Stage:
     values: dict[str, object]
     sources: dict[str, object]  # per input parameter "stage/path", or a list or dict of these
     grid: dict[str, list]
+    places: dict[str, dict[str, str]]
     skip: list[dict]
     only: list[dict]
     threads: int
@@ -47,7 +51,7 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
     given, where = file.stages[name], f"{file.path}, stage {name}"
     notebook = read_notebook(notebooks / f"{given.get('notebook', name)}.ipynb")
     values = {key: value for key, value in given.items() if key not in RESERVED}
-    grid = _check_grid(given.get("grid", {}), values, notebook, where)
+    grid, places = _check_grid(given.get("grid", {}), values, notebook, notebooks, where)
     require_known(values, [*notebook.parameters, *RESERVED], where, "parameter")
     if "out" in values:
         raise ValueError(f"{where}: `out` is the runner's to give. Leave it out.")
@@ -59,7 +63,7 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
         plain |= {key: _read_value(notebook.parameters[key], value, notebooks, where) for key, value in known.items()}
     variants = {key: _check_entries(given.get(key, []), key, where) for key in ("skip", "only")}
     threads = check(Parameter("threads", 1, PositiveInt), given.get("threads", file.threads), where)
-    return Stage(name, where, notebook, plain, sources, grid, **variants, threads=threads)
+    return Stage(name, where, notebook, plain, sources, grid, places, **variants, threads=threads)
 
 
 def _read_value(parameter: Parameter, value: object, notebooks: Path, where: str) -> object:
@@ -67,22 +71,39 @@ def _read_value(parameter: Parameter, value: object, notebooks: Path, where: str
     return check(parameter, placed(value, notebooks) if parameter.is_path and isinstance(value, str) else value, where)
 
 
-def _check_grid(grid: object, values: dict, notebook: Notebook, where: str) -> dict[str, list]:
-    """The grid with each value as its parameter's type."""
-    if not isinstance(grid, dict) or not all(isinstance(axis, list) and axis for axis in grid.values()):
+def _check_grid(
+    grid: object, values: dict, notebook: Notebook, notebooks: Path, where: str
+) -> tuple[dict[str, list], dict[str, dict[str, str]]]:
+    """The grid with each value as its parameter's type, and the paths on it by the name that stands for each."""
+    if not isinstance(grid, dict) or not all(isinstance(axis, list | dict) and axis for axis in grid.values()):
         raise ValueError(
             f"{where}: `grid` must list the values of each axis, e.g. {{seed: [0, 1]}}; found {shown(grid)}."
         )
     require_known(grid, notebook.parameters, f"{where}, grid", "parameter")
-    for name in grid:
+    checked, places = {}, {}
+    for name, axis in grid.items():
         parameter = notebook.parameters[name]
-        if parameter.is_input or parameter.is_path or name == "out":
-            raise ValueError(f"{where}: the grid can't vary `{name}`, a path. Make a stage for each instead.")
+        if parameter.is_input or name == "out":
+            raise ValueError(f"{where}: the grid can't vary `{name}`, an input. Make a stage for each instead.")
         if name in values:
             raise ValueError(
                 f"{where}: `{name}` is given twice, as a value and as an axis. For one value: grid={{{name}: [...]}}."
             )
-    return {name: _check_axis(notebook.parameters[name], axis, where) for name, axis in grid.items()}
+        if isinstance(axis, dict) and not parameter.is_path:
+            raise ValueError(f"{where}: only paths on a grid have names; list the values of `{name}` instead.")
+        paths = [_read_value(parameter, path, notebooks, where) for path in _values(axis)] if parameter.is_path else []
+        checked[name] = _check_axis(parameter, _names(axis) if parameter.is_path else axis, where)
+        places[name] = dict(zip(checked[name], paths, strict=False))
+    return checked, places
+
+
+def _names(axis: list | dict) -> list[str]:
+    """What to call the paths of an axis: as it says, or by their files, without the endings."""
+    return [PurePath(str(path)).stem for path in axis] if isinstance(axis, list) else [*axis]
+
+
+def _values(axis: list | dict) -> list:
+    return axis if isinstance(axis, list) else [*axis.values()]
 
 
 def _check_axis(parameter: Parameter, axis: list, where: str) -> list:
