@@ -25,7 +25,7 @@ def together(forgers: Sequence[Forger]) -> Forger:
 
 def sweep(
     photos: FaceSet, aims: Mapping[str, Forger], forgers: Mapping[str, Forger], measures: Mapping[str, Measure], *,
-    attack: Callable | str = "pgd", epsilons: Sequence[float], steps: int, seed: int,
+    attack: Callable | str = "pgd", epsilons: Sequence[float], steps: int, seed: int, transfer: bool = True,
     device: torch.device | str = "cpu", batch_size: int = 32,
 ) -> pd.DataFrame:  # fmt: skip
     """What every forger makes of photos that were disrupted at several sizes against each of the aims.
@@ -35,6 +35,7 @@ def sweep(
         forgers: those that then forge.
         measures: of each deepfake, by name.
         epsilons: in [0, 1] units; the step is REACH * eps / steps.
+        transfer: let every forger meet every disruption; else one that aims at a forger meets that one alone.
 
     Returns:
         A row per aim, forger, eps, photo and edit: `aim`, `forger`, `eps`, `image_id`, `person`, `edit`, `changes`
@@ -53,7 +54,8 @@ def sweep(
                     x, c, forge, attack=attack, eps=eps, step=REACH * eps / steps, steps=steps,
                     generators=image_generators(seed, f"sweep/{aim}/{eps}", ids),
                 )  # fmt: skip
-                for name, victim in forgers.items():
+                victims = forgers if transfer or aim not in forgers else {aim: forge}
+                for name, victim in victims.items():
                     table = _measure(forge_all(victim, x_adv, c), clean[name], x, measures)
                     tables.append(table.assign(aim=aim, forger=name, eps=eps, **known))
     return pd.concat(tables, ignore_index=True)

@@ -56,6 +56,11 @@ def write_true_edits(folder: Path | str, photos: FaceSet, *, seed: int, workers:
         return write_faceset(folder, images, table, axes, size=photos.size)
 
 
+def true_edits_of(folder: Path | str, photos: FaceSet) -> FaceSet:
+    """The true edits of these photos among those that `write_true_edits` left in `folder`, in the same order."""
+    return FaceSet.open(folder).of([f"{image_id}-{name}" for image_id in photos.image_ids for name in EDITS])
+
+
 def _write_edits(folder: Path, seed: int, image_ids: Sequence[str]) -> list[dict]:
     rows = []
     for source in image_ids:

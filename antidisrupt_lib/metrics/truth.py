@@ -38,6 +38,20 @@ def truth_measures(y: Tensor, truth: Tensor, x: Tensor, region: Tensor) -> dict[
     return {"edit_psnr": inside, "edit_gain": inside - region_psnr(x, truth, region), "kept_psnr": outside}
 
 
+def took_results(took: Tensor, axes: dict, people: pd.Series, names: Sequence[str]) -> list[dict]:
+    """The results rows `edit_accuracy`, over all edits, then of each: the share in which the judge sees the attribute.
+
+    Args:
+        took: T x N booleans.
+        people, names: as in `truth_results`.
+    """
+    unit, fixed, everyone = "share of edits", "held fixed: forger, judge", pd.concat([people] * len(names))
+    rows = [mean_result(axes, "edit_accuracy", took.flatten(), everyone, unit, fixed)]
+    for name, verdicts in zip(names, took, strict=True):
+        rows.append(mean_result(axes, f"edit_accuracy_{name}", verdicts, people, unit, fixed))
+    return rows
+
+
 @torch.no_grad()
 def truth_results(
     photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
