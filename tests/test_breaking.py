@@ -138,7 +138,6 @@ def test_every_row_says_what_was_done_to_the_photos(edits):
         ({"epsilons": [0.025, 6.0]}, "Did you mean 6/255"),
         ({"epsilons": [0.025, 0.025]}, "epsilons must differ"),
         ({"epsilons": []}, "must be one of epsilons"),
-        ({"steps": 1}, "leaves the ball"),
         ({"forgers": ["small", "noise"]}, "A forger can't be called 'noise'"),
     ],
 )
