@@ -331,9 +331,9 @@ def test_celebas_lists_are_refused_where_they_are_damaged(tmp_path, file, change
 # Notebook 01
 
 
-def run_split(out: Path, **parameters) -> dict:
-    """Run the cells of notebook 01 that choose, check and write; return what they define."""
-    cells = json.loads((ROOT / "notebooks/01_split.ipynb").read_text(encoding="utf-8"))["cells"]
+def run_split(out: Path, notebook: str = "01_split", **parameters) -> dict:
+    """Run the cells of notebook 01 (or another) that choose, check and write; return what they define."""
+    cells = json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     defined: dict = {}
     exec(code[0], defined)
@@ -371,10 +371,14 @@ def test_faces_without_identities_go_through_as_people_of_their_own(tmp_path, ca
 
 
 @pytest.mark.kind("tables", "refused")
-def test_the_zoos_own_people_are_drawn_for_the_zoo_alone(tmp_path):
+@pytest.mark.parametrize("notebook", ["01_split", "16_videos"])
+def test_the_zoos_own_people_are_drawn_for_the_zoo_alone(tmp_path, notebook):
     with pytest.raises(ValueError, match="Seed 101 draws the people that the zoo's weights were trained on"):
-        run_split(tmp_path / "out", seed=101)
+        run_split(tmp_path / "out", notebook, seed=101)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_zoo_draws_its_people_by_the_seed_that_others_are_refused():
     zoo = yaml.safe_load((ROOT / "params/zoo.yaml").read_text())
     assert zoo["common"]["seed"] == ZOO_SEED and zoo["stages"]["01_split"]["zoo_people"] is True
     check_people("drawn", 101, zoo_people=True)

@@ -114,9 +114,9 @@ def list_faces(root: Path | str, attributes: Sequence[str] = (), identities: boo
         raise ValueError(f"{origin} lacks the columns {', '.join(lacking)}. Add them, with a label for each image.")
     if identities and origin.stem == ATTRIBUTES and "identity" not in listing.table:
         raise ValueError(
-            f"CelebA shows each person about twenty times, but beside {origin} no identity_CelebA.txt tells who is who: "
-            "its people would come into several parts. Put the file there (it is in the folder Anno of CelebA's own "
-            "download), or split by file name: split as_published."
+            f"CelebA shows each person about twenty times, but beside {origin} no identity_CelebA.txt tells "
+            "who is who: its people would come into several parts. Put the file there (it is in the folder Anno of "
+            "CelebA's own download), or split by file name: split as_published."
         )
     _check_listed(listing, origin)
     return listing
