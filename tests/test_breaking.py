@@ -7,7 +7,7 @@ import torch
 
 from antidisrupt_lib.deepfakes.sensitivity import largest_singular_value
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES
-from antidisrupt_lib.disruption.sweep import sweep, together
+from antidisrupt_lib.disruption.sweep import check_sweep, sweep, together
 from antidisrupt_lib.metrics.breaking import (
     MEASURES,
     breaking_results,
@@ -120,3 +120,29 @@ def test_the_median_of_the_smallest_eps_may_be_infinite(edits):
     never = edits.assign(l2=0.0)
     (row,) = median_results(smallest_eps(never), {})
     assert np.isnan(row["value"]) and row["n"] == 0 and "withstand every eps" in row["note"]
+
+
+def test_every_row_says_what_was_done_to_the_photos(edits):
+    rows = [breaking_results(edits.assign(aim=aim), {})[0] for aim in ("a", "b", "all", "noise")]
+    assert [row["attack"] for row in rows] == ["pgd", "pgd_for_b", "pgd_for_all", "uniform_noise"]
+    (row,) = median_results(smallest_eps(edits.assign(aim="noise")), {})
+    assert (row["forger"], row["attack"]) == ("a", "uniform_noise")
+
+
+@pytest.mark.kind("studies that can't run", "refused")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shown_eps": 0.03}, r"matrix_eps is 0.03, and must be one of epsilons: 0.0125, 0.025"),
+        ({"epsilons": [0.025, 0.0039]}, "eps 0.0039 is less than one 8-bit level"),
+        ({"epsilons": [0.025, 6.0]}, "Did you mean 6/255"),
+        ({"epsilons": [0.025, 0.025]}, "epsilons must differ"),
+        ({"epsilons": []}, "must be one of epsilons"),
+        ({"forgers": ["small", "noise"]}, "A forger can't be called 'noise'"),
+    ],
+)
+def test_a_sweep_that_could_not_be_shown_is_refused_before_it_runs(changes, words):
+    fine = {"forgers": ["small"], "epsilons": [0.0125, 0.025], "steps": 4, "shown_eps": 0.025}
+    check_sweep(**fine)
+    with pytest.raises(ValueError, match=words):
+        check_sweep(**fine | changes)

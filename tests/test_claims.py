@@ -28,7 +28,7 @@ from antidisrupt_lib.claims.verdicts import (
     widen,
     widening,
 )
-from antidisrupt_lib.metrics.paired import paired_difference, paired_results, read_measures
+from antidisrupt_lib.metrics.paired import Kept, paired_results, read_measures
 from antidisrupt_lib.metrics.results import AXES, plain_result, result, write_results
 
 OURS, PGD = "reverse_diffusion", {"faces": "drawn", "attack": "pgd"}
@@ -36,6 +36,14 @@ OURS, PGD = "reverse_diffusion", {"faces": "drawn", "attack": "pgd"}
 
 def measures(values: np.ndarray, first: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"image_id": [f"{first + i}" for i in range(len(values))], "l2": values})
+
+
+def paired(one: pd.DataFrame, other: pd.DataFrame) -> dict:
+    """The row of the difference in L2 of two purifiers' tables."""
+    tables = {(*[None] * 4, name, *[None] * (len(AXES) - 5)): Kept(table, None) for name, table in
+              {"ours": one, "theirs": other}.items()}  # fmt: skip
+    (row,) = paired_results(tables, "ours", "purifier")
+    return row
 
 
 def keep(folder, axes: dict, table: pd.DataFrame):
@@ -51,15 +59,16 @@ def keep(folder, axes: dict, table: pd.DataFrame):
 def test_a_paired_interval_is_that_of_the_differences_not_of_the_photos():
     rng = np.random.default_rng(0)
     photos, noise = 10 * rng.random(50), 0.1 * rng.standard_normal(50)
-    difference, low, high, n = paired_difference(measures(photos + 0.2 + noise), measures(photos), "l2")
-    assert difference == pytest.approx(0.2 + noise.mean()) and 0.1 < low < difference < high < 0.3 and n == 50
+    row = paired(measures(photos + 0.2 + noise), measures(photos))
+    assert row["value"] == pytest.approx(0.2 + noise.mean()) and row["n"] == 50
+    assert 0.1 < row["low"] < row["value"] < row["high"] < 0.3
 
 
 def test_only_photos_with_a_number_on_both_sides_are_paired():
     one, other = measures(np.array([1.0, np.nan, np.inf, 5, 7])), measures(np.array([0.0, 9, np.inf, 4, 3]))
-    assert paired_difference(one, other, "l2")[0::3] == (2, 3)
-    assert paired_difference(measures(np.arange(4.0)), measures(np.ones(9), first=2), "l2")[0::3] == (1.5, 2)
-    assert paired_difference(one, measures(np.ones(3), first=99), "l2")[3] == 0
+    rows = paired(one, other), paired(measures(np.arange(4.0)), measures(np.ones(9), first=2))
+    assert [(row["value"], row["n"]) for row in rows] == [(2, 3), (1.5, 2)]
+    assert "2 photos left out" in rows[0]["note"] and "left out" not in rows[1]["note"]
 
 
 def test_paired_rows_stand_on_the_axes_of_the_first(tmp_path):

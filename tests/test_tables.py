@@ -213,6 +213,23 @@ def as_downloaded(base: Path, images: str = "Img/img_align_celeba") -> None:
     shutil.move(base / "img_align_celeba", base / images)
 
 
+def as_on_kaggle(base: Path, identities: bool = False) -> None:
+    """Write the lists as tables with a header, as Kaggle's copy has them, and the images one folder down."""
+    lists = {"list_attr_celeba": [], "list_eval_partition": ["partition"], "identity_CelebA": ["identity"]}
+    for name, columns in lists.items():
+        lines = [line.split() for line in (base / f"{name}.txt").read_text().splitlines()]
+        (base / f"{name}.txt").unlink()
+        columns, lines = (columns, lines) if columns else (lines[1], lines[2:])
+        if identities or name != "identity_CelebA":
+            text = "".join(",".join(cells) + "\n" for cells in [["image_id", *columns], *lines])
+            (base / f"{name}.csv").write_text(text)
+    box = ",".join(["image_id", "x_1", "y_1", "width", "height"])
+    (base / "list_bbox_celeba.csv").write_text(f"{box}\n000001.jpg,95,71,226,313\n")
+    (base / "img_align_celeba").rename(base / "images")
+    (base / "img_align_celeba").mkdir()
+    (base / "images").rename(base / "img_align_celeba" / "img_align_celeba")
+
+
 LAYOUTS = {
     "flat": lambda base: None,
     "Anno, Eval, Img": as_downloaded,
@@ -222,6 +239,12 @@ LAYOUTS = {
     ],
     "a byte order mark": lambda base: [
         path.write_bytes(codecs.BOM_UTF8 + path.read_bytes()) for path in base.glob("*.txt")
+    ],
+    "Kaggle's": lambda base: as_on_kaggle(base, identities=True),
+    "Kaggle's with the official identities": lambda base: [
+        identities := (base / "identity_CelebA.txt").read_bytes(),
+        as_on_kaggle(base),
+        (base / "identity_CelebA.txt").write_bytes(identities),
     ],
     "a Mac's leavings": lambda base: (base / "img_align_celeba" / "._000001.jpg").write_bytes(b"\0\5\26\7"),
 }
@@ -235,6 +258,43 @@ def test_celeba_is_read_as_it_is_unpacked_here_or_one_folder_down(tmp_path, layo
     LAYOUTS[layout](base)
     for root in (base, tmp_path):
         assert open_faces(root).table.equals(expected)
+
+
+@pytest.mark.kind("tables", "refused")
+def test_celebas_people_are_not_split_where_nobody_can_tell_them_apart(tmp_path):
+    base = write_celeba(tmp_path / "celeba", count=40)
+    as_on_kaggle(base)
+    with pytest.raises(ValueError, match="no identity_CelebA.txt tells who is who: .* split as_published"):
+        run_split(tmp_path / "out", faces=str(base), count=None)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["promise.json"]
+
+
+@read
+def test_celeba_without_identities_is_split_by_file_name_and_its_units_are_photos(tmp_path, capsys):
+    base = write_celeba(tmp_path / "celeba", count=40)
+    as_on_kaggle(base)
+    parts = run_split(tmp_path / "out", faces=str(base), count=None, split="as_published")["parts"]
+    assert [(len(part), part.people.name) for part in parts.values()] == [(28, "photos"), (8, "photos"), (4, "photos")]
+    assert "each photo counts as a person of its own" in capsys.readouterr().out
+
+
+@refused
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("000003.jpg,2\n", ""), r"list_eval_partition.csv lacks rows"),
+        (lambda text: text.replace("000003.jpg,2", "000003.jpg,"), r"list_eval_partition.csv, column \w+, row 4"),
+        (lambda text: text.replace("000003", "000002"), r"lists 000002.jpg more than once, in rows 3 and 4|lacks rows"),
+        (lambda text: text.replace("image_id", "file"), "needs a column image_id"),
+        (lambda text: text.replace("\n", ",1\n"), "lacks rows|two columns"),
+    ],
+)
+def test_kaggles_lists_are_refused_where_they_are_damaged(tmp_path, change, words):
+    base = write_celeba(tmp_path / "celeba")
+    as_on_kaggle(base, identities=True)
+    (base / "list_eval_partition.csv").write_text(change((base / "list_eval_partition.csv").read_text()))
+    with pytest.raises(ValueError, match=words):
+        open_faces(base)
 
 
 @refused
@@ -271,9 +331,9 @@ def test_celebas_lists_are_refused_where_they_are_damaged(tmp_path, file, change
 # Notebook 01
 
 
-def run_split(out: Path, **parameters) -> dict:
-    """Run the cells of notebook 01 that choose, check and write; return what they define."""
-    cells = json.loads((ROOT / "notebooks/01_split.ipynb").read_text(encoding="utf-8"))["cells"]
+def run_split(out: Path, notebook: str = "01_split", **parameters) -> dict:
+    """Run the cells of notebook 01 (or another) that choose, check and write; return what they define."""
+    cells = json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     defined: dict = {}
     exec(code[0], defined)
@@ -306,14 +366,19 @@ def test_faces_without_identities_go_through_as_people_of_their_own(tmp_path, ca
     parts = run_split(tmp_path / "out", faces=str(root), count=None)["parts"]
     assert [len(part) for part in parts.values()] == [14, 4, 2]
     assert all((part.table["identity"] == part.table["image_id"]).all() for part in parts.values())
+    assert {part.people.name for part in parts.values()} == {"photos"}  # and so results call them
     assert "has no identities: each photo counts as a person of its own" in capsys.readouterr().out
 
 
 @pytest.mark.kind("tables", "refused")
-def test_the_zoos_own_people_are_drawn_for_the_zoo_alone(tmp_path):
+@pytest.mark.parametrize("notebook", ["01_split", "16_videos"])
+def test_the_zoos_own_people_are_drawn_for_the_zoo_alone(tmp_path, notebook):
     with pytest.raises(ValueError, match="Seed 101 draws the people that the zoo's weights were trained on"):
-        run_split(tmp_path / "out", seed=101)
+        run_split(tmp_path / "out", notebook, seed=101)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_zoo_draws_its_people_by_the_seed_that_others_are_refused():
     zoo = yaml.safe_load((ROOT / "params/zoo.yaml").read_text())
     assert zoo["common"]["seed"] == ZOO_SEED and zoo["stages"]["01_split"]["zoo_people"] is True
     check_people("drawn", 101, zoo_people=True)

@@ -82,7 +82,11 @@ def _create(name: str, pretrained: bool) -> nn.Module:
 
 def detect_with(detector: nn.Module) -> Detect:
     """`detect(x) -> P(fake)` of a network with one logit per image, frozen and in evaluation mode."""
-    detector.eval().requires_grad_(False)
+    return probability(detector.eval().requires_grad_(False))
+
+
+def probability(detector: nn.Module) -> Detect:
+    """`detect(x) -> P(fake)` of a network with one logit per image, in whatever mode it is."""
     return lambda x: logits(detector, x).sigmoid()
 
 

@@ -1,5 +1,6 @@
 """What a detector is trained on in each arm of the study, and its training."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import cos, pi
@@ -126,12 +127,15 @@ def treated_photos(photos: FaceSet, ratio: float, seed: int) -> np.ndarray:
 def train_detector(
     data: TrainingSet | PlainSet, config: DetectorConfig, *, defence: Defence = PLAIN,
     detector: nn.Module | None = None, checkpoint: Path | str, device: torch.device | str = "cpu",
+    curve: Sequence[int] = (), on_curve: Callable[[int, nn.Module], None] | None = None,
 ) -> tuple[nn.Module, pd.DataFrame]:  # fmt: skip
     """Train a detector with binary cross-entropy; returns it with its loss history.
 
     Args:
         defence: what its images go through and what its loss is beyond that; flips alone, if not given.
         detector: a network of your own, images in [0, 1] to logits of shape N, instead of timm's `config.detector`.
+        curve: numbers of steps at which `on_curve(steps done, detector)` looks at it, as `curve.score_on_the_way` does.
+            It must leave the detector as it was. After a resume it may be called again, with the very same detector.
     """
     torch.manual_seed(config.seed)
     smooth = "half_huber" in defence.parts
@@ -145,6 +149,8 @@ def train_detector(
     label = torch.arange(2 * half, device=device).ge(half).float()
 
     def step(i: int) -> dict[str, Tensor]:
+        if i in curve:  # before the step, so that a checkpoint of i steps is looked at when it is resumed
+            on_curve(i, detector)
         draws = (draw_batch(len(data.faces[fake]), half, seed, "detector", fake, i) for fake in (False, True))
         x = torch.cat([data.x(index, fake, device) for fake, index in enumerate(draws)])
         falling = (1 + cos(pi * i / config.steps)) / 2
@@ -156,6 +162,7 @@ def train_detector(
         return {"loss": loss.detach()}
 
     about = asdict(config) | {"size": data.faces[0].size, "defence": asdict(defence)}
+    about |= {"curve": list(curve)} if curve else {}
     state = {"detector": detector, "optimizer": optimizer}
     history = run_training(step, state, steps=config.steps, checkpoint=checkpoint, about=about, what=config.detector)
     return detector, history

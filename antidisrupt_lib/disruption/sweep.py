@@ -1,6 +1,6 @@
 """Disruptions of many sizes, made against each of several forgers and met by all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -8,7 +8,8 @@ from torch import Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import forge_all, translations
-from antidisrupt_lib.disruption.disrupt import disrupt
+from antidisrupt_lib.disruption.declared import check_eight_bits
+from antidisrupt_lib.disruption.disrupt import disrupt, find_attack
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import image_generators
 
@@ -16,6 +17,27 @@ Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 """measure(y, y0, x) -> N numbers: a deepfake, what it would be of the clean photo, and that photo."""
 
 REACH = 2.5  # steps of reach * eps / steps can cross the ball and come back (Madry et al. 2018)
+ALL, NOISE = "all", "noise"  # aims that are no forger: all of them together, and the control's
+
+
+def check_sweep(forgers: Iterable[str], epsilons: Sequence[float], steps: int, shown_eps: float) -> None:
+    """Refuse what a sweep can't run or show.
+
+    Args:
+        shown_eps: the size of which a matrix is shown.
+
+    Raises:
+        ValueError: a forger has an aim's name, an eps comes twice or is too small for 8 bits, or the one to show isn't
+            among them.
+    """
+    if taken := {ALL, NOISE} & set(forgers):
+        raise ValueError(f"A forger can't be called {taken.pop()!r}: so are the aims that are no forger.")
+    for eps in epsilons:
+        check_eight_bits(find_attack("pgd"), eps, REACH * eps / steps, steps)
+    if len(set(epsilons)) < len(epsilons):
+        raise ValueError(f"epsilons must differ, unlike {list(epsilons)}.")
+    if shown_eps not in epsilons:
+        raise ValueError(f"matrix_eps is {shown_eps:g}, and must be one of epsilons: {', '.join(map(str, epsilons))}.")
 
 
 def together(forgers: Sequence[Forger]) -> Forger:

@@ -87,11 +87,14 @@ class FaceSet:
     def people(self) -> pd.Series:
         """Whose image each is, as text: its column `identity`, else its video, else the photo that it is or is made of.
 
-        What a bootstrap resamples; the Series' name, "people", "videos" or "photos", says which it is.
+        What a bootstrap resamples; the Series' name, "people", "videos" or "photos", says which it is. Where each photo
+        counts as a person of its own, since nobody's identity is known, they are photos.
         """
         columns = {"identity": "people", "video_id": "videos", "source_id": "photos", "image_id": "photos"}
         column = next(name for name in columns if name in self.table)
-        return self.table[column].astype("string").rename(columns[column]).reset_index(drop=True)
+        people = self.table[column]
+        alone = column == "identity" and any(people.equals(self.table.get(name)) for name in ("source_id", "image_id"))
+        return people.astype("string").rename("photos" if alone else columns[column]).reset_index(drop=True)
 
     def limited(self, count: int | None) -> "FaceSet":
         """`count` images of as many people as there are (all, if None), their order kept.

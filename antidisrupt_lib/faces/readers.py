@@ -24,8 +24,9 @@ from antidisrupt_lib.faces.tables import read_attributes, read_celeba_attributes
 from antidisrupt_lib.training import progress
 
 OFFICIAL_COUNT = 202_599
-ATTRIBUTES = "list_attr_celeba.txt"
-FOLDERS = ("", "Anno", "Eval")  # where CelebA's tables lie: beside the images, or as its download is unpacked
+ATTRIBUTES = "list_attr_celeba"
+FORMS = (".txt", ".csv")  # of CelebA's tables: the official ones, and Kaggle's
+FOLDERS = ("", "Anno", "Eval")  # where they lie: beside the images, or as its download is unpacked
 IMAGES = ("img_align_celeba", "Img/img_align_celeba")
 MARGIN = 0.6  # around a face's box, so that hair is seen: CelebA's crop is 1.5 (MTCNN) to 1.7 (OpenCV) boxes wide
 
@@ -44,7 +45,7 @@ class Listing:
 
 def open_faces(
     root: Path | str, *, count: int | None = None, bad_share: float = 0.0, attributes: Sequence[str] = (),
-    align: str = "",
+    align: str = "", identities: bool = True,
 ) -> Listing:  # fmt: skip
     """List a folder of faces, every image checked: what `write_faces` then decodes.
 
@@ -56,6 +57,8 @@ def open_faces(
         attributes: what the table must have, e.g. those that a forger edits.
         align: the face detector (see `faces.face_detectors`) by which faces are cut out, and turned if it finds eyes.
             A photo without a face counts as unreadable. "" takes pictures whole.
+        identities: whether CelebA must have its own. It shows each person about twenty times, so that without them
+            nobody can tell its people apart, and a split between people would be none. Kaggle's copy lacks them.
 
     Returns:
         The listing; its table always has identities: where none are known, each photo is a person of its own.
@@ -65,7 +68,7 @@ def open_faces(
     """
     if count is not None and count < 1:
         raise ValueError(f"count is {count}: give 1 or more, or null for all.")
-    listing = list_faces(root, attributes)
+    listing = list_faces(root, attributes, identities)
     table = listing.table.iloc[:count].reset_index(drop=True)
     if "identity" not in table:
         print(f"{listing.folder} has no identities: each photo counts as a person of its own.")
@@ -95,12 +98,12 @@ def write_faces(
     return write_faceset(out, images, table, {"faces": name}, size=size)
 
 
-def list_faces(root: Path | str, attributes: Sequence[str] = ()) -> Listing:
+def list_faces(root: Path | str, attributes: Sequence[str] = (), identities: bool = False) -> Listing:
     """Find out which layout `root` has, and read its table.
 
     Raises:
         FileNotFoundError: the folder is missing, empty, or has no attribute table.
-        ValueError: table and images disagree, or an attribute is missing.
+        ValueError: table and images disagree, or an attribute is missing, or CelebA's `identities` are.
     """
     root = Path(root).expanduser()
     if not root.is_dir() or not any(root.iterdir()):
@@ -109,6 +112,12 @@ def list_faces(root: Path | str, attributes: Sequence[str] = ()) -> Listing:
     origin, listing = _read_listing(root)
     if lacking := [name for name in attributes if name not in listing.table]:
         raise ValueError(f"{origin} lacks the columns {', '.join(lacking)}. Add them, with a label for each image.")
+    if identities and origin.stem == ATTRIBUTES and "identity" not in listing.table:
+        raise ValueError(
+            f"CelebA shows each person about twenty times, but beside {origin} no identity_CelebA.txt tells "
+            "who is who: its people would come into several parts. Put the file there (it is in the folder Anno of "
+            "CelebA's own download), or split by file name: split as_published."
+        )
     _check_listed(listing, origin)
     return listing
 
@@ -122,9 +131,9 @@ def _read_listing(root: Path) -> tuple[Path, Listing]:
     bases = [base for base in (root, *below) if _celeba_file(base, ATTRIBUTES)]
     if not bases:
         raise FileNotFoundError(
-            f"{root} has no attribute table. Expected list_attr_celeba.txt beside img_align_celeba/ (CelebA's layout, "
-            "or its folders Anno, Eval and Img; also one folder down), or attributes.csv with a column image_id beside "
-            "the images."
+            f"{root} has no attribute table. Expected list_attr_celeba.txt or .csv beside img_align_celeba/ (CelebA's "
+            "layout, or its folders Anno, Eval and Img; also one folder down), or attributes.csv with a column "
+            "image_id beside the images."
         )
     if len(bases) > 1 and bases[0] != root:
         raise ValueError(f"{root} holds several folders of faces: {', '.join(base.name for base in bases)}. Name one.")
@@ -132,11 +141,12 @@ def _read_listing(root: Path) -> tuple[Path, Listing]:
 
 
 def list_celeba(base: Path) -> Listing:
-    """The table of a CelebA folder: official files, complete (then their md5 sums are checked) or a subset."""
-    table = read_celeba_attributes(_celeba_file(base, ATTRIBUTES))
+    """The table of a CelebA folder, official or Kaggle's: a subset, or all; then the official files' md5 is checked."""
+    path = _celeba_file(base, ATTRIBUTES)
+    table = read_attributes(path) if path.suffix == ".csv" else read_celeba_attributes(path)
     if len(table) == OFFICIAL_COUNT:
         _check_official(base)
-    for column, file in (("identity", "identity_CelebA.txt"), ("partition", "list_eval_partition.txt")):
+    for column, file in (("identity", "identity_CelebA"), ("partition", "list_eval_partition")):
         if path := _celeba_file(base, file):
             table[column] = read_celeba_column(path, table["image_id"])
     folder = next((base / images for images in IMAGES if (base / images).is_dir()), base / IMAGES[0])
@@ -144,14 +154,15 @@ def list_celeba(base: Path) -> Listing:
     return Listing(nested if nested.is_dir() else folder, table)
 
 
-def _celeba_file(base: Path, name: str) -> Path | None:
-    return next((path for path in (base / folder / name for folder in FOLDERS) if path.is_file()), None)
+def _celeba_file(base: Path, name: str, forms: Sequence[str] = FORMS) -> Path | None:
+    places = (base / folder / f"{name}{form}" for form in forms for folder in FOLDERS)
+    return next((path for path in places if path.is_file()), None)
 
 
 def _check_official(base: Path) -> None:
     sums = {name: md5 for _, md5, name in CelebA.file_list if name.endswith(".txt")}
     for name, md5 in sums.items():
-        path = _celeba_file(base, name)
+        path = _celeba_file(base, Path(name).stem, FORMS[:1])
         if path and hashlib.md5(path.read_bytes()).hexdigest() != md5:
             raise ValueError(f"{path} differs from the official file (md5 {md5}). Download it again.")
 

@@ -140,15 +140,22 @@ def read_celeba_attributes(path: Path) -> pd.DataFrame:
 def read_celeba_column(path: Path, ids: pd.Series) -> pd.Series:
     """What CelebA's list of identities or of parts says of the images `ids`: rows of an image and a number.
 
+    In Kaggle's form it is a table with a header, `image_id` and one column more.
+
     Raises:
         ValueError: an image has no row, or two.
     """
-    table = _read_columns(path, read_text(path), dtype=str)
-    if not ids.isin(table.index).all() or table.shape[1] != 1:
-        raise ValueError(f"{path} lacks rows for some images of list_attr_celeba.txt. Get it again.")
-    rows = pd.Series(table.index, index=range(1, len(table) + 1), name="image_id")
-    values = read_identities(table[1].set_axis(rows.index).fillna("").rename("identity"), path)
-    return values.set_axis(read_ids(rows, path)).loc[ids].reset_index(drop=True)
+    if path.suffix == ".csv":
+        values = _read_cells(path)
+        names = values.pop("image_id")
+    else:
+        values = _read_columns(path, read_text(path), dtype=str).fillna("").rename(columns={1: "identity"})
+        names = pd.Series(values.index, range(1, len(values) + 1), name="image_id")
+        values = values.set_axis(names.index)
+    if not ids.isin(names).all() or values.shape[1] != 1:
+        raise ValueError(f"{path} lacks rows for some images of CelebA's attributes. Get it again.")
+    numbers = read_identities(values.iloc[:, 0], path)
+    return numbers.set_axis(read_ids(names, path)).loc[ids].reset_index(drop=True)
 
 
 def _read_columns(path: Path, text: str, dtype: type | None = None) -> pd.DataFrame:

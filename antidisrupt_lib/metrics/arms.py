@@ -21,33 +21,58 @@ ARM_AXES = ["faces", "forger", "attack", "purifier", "arm", "detector", "poison_
 COMPARED = {"accuracy": "", "auc": "_auc", f"accuracy{AT_FPR}": AT_FPR}  # measures, and what ends their drop's name
 FIXED = "forger, purifier, B"
 NO_SEED = "no seed in common"
+CURVE = "train"  # the stage of detectors that were scored after several numbers of steps
 
 Sampled = dict[tuple, tuple[dict[str, Draws], int]]  # by ARM_AXES: the measures' draws, and the number of images
 
 
 def find_scores(folders: Iterable[Path | str]) -> pd.DataFrame:
-    """All scores tables below some stages' folders, with empty axes as "".
+    """All scores tables below some stages' folders, with empty axes as "" and steps that nobody noted as 0.
 
     Raises:
         FileNotFoundError: a folder has none; the text names the notebook that makes it.
     """
     paths = find_below(folders, "scores.parquet")
     scores = _with_all_axes(pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True))
-    return scores.drop_duplicates([*ARM_AXES, "seed", "image_id"])
+    return scores.drop_duplicates([*ARM_AXES, "steps", "seed", "image_id"])
 
 
 def _with_all_axes(scores: pd.DataFrame) -> pd.DataFrame:
-    return scores.assign(**{axis: scores.get(axis, pd.Series("", scores.index)).fillna("") for axis in ARM_AXES})
+    steps = scores.get("steps", pd.Series(0, scores.index)).fillna(0).astype(int)
+    axes = {axis: scores.get(axis, pd.Series("", scores.index)).fillna("") for axis in ARM_AXES}
+    return scores.assign(**axes, steps=steps)
 
 
 def detector_results(scores: pd.DataFrame, draws: int = DRAWS) -> list[dict]:
-    """Results rows of all detectors: measures per seed, then means over seeds with drop and recovery."""
+    """Results rows of all detectors: measures per seed, then means over seeds with drop and recovery.
+
+    A detector that was scored after several numbers of steps is judged by its last, and then has rows of `CURVE` too.
+    """
+    scores = _with_all_axes(scores)
+    most = scores.groupby([*ARM_AXES, "seed"])["steps"].transform("max")
+    sampled, rows = _sample(scores[scores["steps"] == most], draws)
+    rows += _comparison_rows(sampled) + _difference_rows(sampled)
+    return rows + curve_results(scores, draws)
+
+
+def curve_results(scores: pd.DataFrame, draws: int = DRAWS) -> list[dict]:
+    """Measures, drop and recovery at each number of steps, of the arms that were scored after more than one."""
+    curves = scores[scores.groupby(ARM_AXES)["steps"].transform("nunique") > 1]
+    rows = []
+    for steps, table in curves.groupby("steps"):
+        sampled, measured = _sample(table, draws)
+        rows += [row | {"stage": CURVE, "steps": steps} for row in measured + _comparison_rows(sampled)]
+    return rows
+
+
+def _sample(scores: pd.DataFrame, draws: int) -> tuple[Sampled, list[dict]]:
+    """The draws of each arm's measures, and the rows of the measures."""
     sampled, rows = {}, []
     for key, table in scores.groupby(ARM_AXES, sort=False):
         drawn = seed_draws(table, detection_measures, draws)
         rows += measure_rows(table, drawn, _axes(key), fixed=FIXED)
         sampled[key] = drawn, len(table) // table["seed"].nunique()
-    return rows + _comparison_rows(sampled) + _difference_rows(sampled)
+    return sampled, rows
 
 
 def world_results(scores: pd.DataFrame, draws: int = DRAWS) -> list[dict]:

@@ -26,7 +26,7 @@ def breaking_results(table: pd.DataFrame, axes: dict) -> list[dict]:
 
     Args:
         table: as disruption.sweep leaves it, of edits that count alone; `person` is what the intervals resample.
-        axes: of all rows; `forger` and `attack` ("pgd_for_<aim>", or "pgd" where the aim is the forger) are added.
+        axes: of all rows; `forger` and `attack` ("pgd", "pgd_for_<aim>" or "uniform_noise") are added.
     """
     rows = []
     for (aim, forger, eps), part in table.groupby(["aim", "forger", "eps"], sort=False):
@@ -57,7 +57,8 @@ def median_results(smallest: pd.DataFrame, axes: dict) -> list[dict]:
 
 
 def _met(aim: str, forger: str) -> dict:
-    return {"forger": forger, "attack": "pgd" if aim == forger else f"pgd_for_{aim}"}
+    attack = "uniform_noise" if aim == "noise" else "pgd" if aim == forger else f"pgd_for_{aim}"
+    return {"forger": forger, "attack": attack}
 
 
 def _median_interval(part: pd.DataFrame) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""Intervals at 95 %: a bootstrap over people, Student's t over seeds, an exact one where nothing varies.
+"""Intervals at 95 %: a bootstrap over people, Student's t over seeds, an exact one for shares.
 
 Photos of one person, and all that was made of them, stand and fall together, so a person is drawn with all of it. The
 same people are drawn alike wherever they are measured, so that differences are paired; others are drawn on their own.
@@ -9,7 +9,10 @@ Whatever made the images (forger, purifier, the training part B) is not drawn: i
 - Seeds: a handful is too few to draw from (three cover 83 % instead of 95 %). The margin of their mean is
   t s / sqrt(S), t of S - 1 degrees of freedom; it joins that of the people as the root of the sum of squares (Zou &
   Donner, Statistics in Medicine 27, 2008). Three seeds carry 2.5 times their own standard deviation, two 9 times.
-- Where all units agree a bootstrap has no width: there Clopper & Pearson's interval for n of n units takes its place.
+- Shares: a bootstrap of few units says little near 0 and 1 (of 2 in 120 edits of 6 people: [0, 0.05]; it holds the
+  truth down to 82 % of the time). So they get Clopper & Pearson's interval for as many independent images as would vary
+  like the draws do (Korn & Graubard, Survey Methodology 24(2), 1998), shrunk for few units, as `share_interval` says.
+- Differences: where all units agree a bootstrap has no width, and what n of n units say takes its place.
 """
 
 from collections.abc import Callable, Mapping
@@ -161,7 +164,9 @@ def interval(drawn: Draws, bounds: Bounds = FREE, basic: bool = False) -> Estima
     defined = samples[np.isfinite(samples)]
     if len(defined) < LEVEL * len(samples):
         return Estimate(value, np.nan, np.nan, "no interval: undefined in over 5 % of the draws")
-    if np.ptp(defined) <= 1e-12 * max(1.0, abs(value)):
+    if bounds == SHARE and not basic:
+        low, high = share_interval(value, defined, drawn.units)
+    elif np.ptp(defined) <= 1e-12 * max(1.0, abs(value)):
         low, high = agreeing_interval(value, drawn.units, bounds)
     else:
         low, high = percentile_interval(defined, drawn.units)
@@ -186,10 +191,29 @@ def percentile_interval(samples: np.ndarray, units: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def share_interval(share: float, samples: np.ndarray, units: int) -> tuple[float, float]:
+    """Clopper & Pearson's interval for an effective number of images n, which need not be whole.
+
+    1 / n is the bootstrap's variance over share (1 - share), as Korn & Graubard have it. But few units know their own
+    variance badly: it is averaged with that of units whose images all agree, 1 / units, which weighs like one unit.
+    Where n is larger than the number of units, Student's t of units - 1 degrees of freedom makes it smaller again. For
+    one image a unit, and where the share is 0 or 1, n is the number of units, and the interval exact.
+    """
+    share = min(max(share, 0.0), 1.0)
+    alone = share * (1 - share)  # variance of a single image
+    relative = samples.var() / alone if alone > 1e-12 else 1 / units
+    n = 1 / ((1 - 1 / units) * relative + 1 / units**2)
+    if n > units:
+        n *= (stats.t.ppf(TAIL, n - 1) / stats.t.ppf(TAIL, units - 1)) ** 2
+    low = stats.beta.ppf(TAIL, share * n, n - share * n + 1) if share > 0 else 0.0
+    high = stats.beta.ppf(1 - TAIL, share * n + 1, n - share * n) if share < 1 else 1.0
+    return float(low), float(high)
+
+
 def agreeing_interval(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
     """What n units that all agree say of the rest: at most 1 - 0.025^(1/n) of all units differ, as far as bounds allow.
 
-    For a share of 0 or 1 this is Clopper & Pearson's exact interval. Infinite where there are no bounds.
+    Infinite where there are no bounds.
     """
     agree = TAIL ** (1 / units)
     low, high = (agree * value + (1 - agree) * bound for bound in bounds)

@@ -25,17 +25,11 @@ class Kept:
     draws: pd.DataFrame | None
 
 
-def paired_difference(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> tuple[float, float, float, int]:
-    """(difference, low, high, photos) of a metric's means, over the photos that both measures tables have.
-
-    Photos for which the metric is undefined or infinite in either table are left out; NaN if none is left.
-    """
-    found, n, _, _ = _difference(one, other, metric)
-    return *found[:3], n
-
-
 def _difference(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> tuple[Estimate, int, str, int]:
-    """(difference of the means, photos it is over, what was resampled, photos that were left out)."""
+    """(difference of the means, photos it is over, what was resampled, photos that were left out).
+
+    Photos that only one has don't count; those for which the metric is undefined or infinite in either are left out.
+    """
     pairs = one.merge(other[["image_id", metric]], on="image_id", suffixes=("", "_other"))
     differences = (pairs[metric] - pairs[f"{metric}_other"]).where(lambda d: d.abs() < np.inf).dropna()
     units = units_of(pairs.loc[differences.index].rename(columns={"image_id": "source_id"}))

@@ -10,7 +10,7 @@ from torch import Tensor
 from antidisrupt_lib.metrics.intervals import DIFFERENCE, FREE, SHARE, Bounds, Draws, interval, mean_draws
 from antidisrupt_lib.weights import missing
 
-AXES = ("stage", "faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio", "seed")
+AXES = ("stage", "faces", "forger", "attack", "purifier", "arm", "detector", "poison_ratio", "steps", "seed")
 COLUMNS = (*AXES, "metric", "value", "low", "high", "n", "unit", "over", "note")
 
 
@@ -116,7 +116,7 @@ def read_results(paths: Iterable[Path | str]) -> pd.DataFrame:
     for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(missing(path))
-    tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-2]}) for path in paths]
+    tables = [pd.read_csv(path, dtype={axis: "string" for axis in AXES[:-3]}) for path in paths]
     rows = pd.concat(tables, ignore_index=True).reindex(columns=list(COLUMNS))
     rows = rows.astype({"over": object, "note": object}).fillna({"over": "", "note": ""})
     kept = rows.sort_values("n", ascending=False, kind="stable").drop_duplicates([*AXES, "metric"])

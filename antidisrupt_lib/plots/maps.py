@@ -9,8 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from antidisrupt_lib.metrics.arms import CURVE
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.plots.style import ARMS, PALETTE, undefined
+from antidisrupt_lib.plots.curves import training_curves
+from antidisrupt_lib.plots.style import PALETTE, arm_colors, undefined
 from antidisrupt_lib.tables import arm_labels
 
 QUALITY = {  # of a purifier: its label, and +1 where less is better, -1 where more is
@@ -28,7 +30,7 @@ def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -
     rows = rows.assign(label=arm_labels(rows))
     ratios = rows.groupby("label")["poison_ratio"].transform("nunique")
     rows = rows[(ratios > 1) | (rows["arm"] == "clean")]
-    colors = _arm_colors(rows)
+    colors = arm_colors(rows)
     detectors = rows["detector"].unique()
     width = 3.6 * len(detectors)
     figure, grid = plt.subplots(1, len(detectors), figsize=(width, 3.1), sharey=True, squeeze=False)
@@ -47,15 +49,6 @@ def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -
     lines = {line.get_label(): line for ax in grid[0] for line in ax.lines}
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(detectors), frameon=False)
     return figure
-
-
-def _arm_colors(rows: pd.DataFrame) -> dict[str, str]:
-    """A colour per label: the arm's own for its first label, and others of the palette for its further ones."""
-    spare, colors, taken = iter(PALETTE * len(rows)), {}, set()
-    for label, arm in rows[["label", "arm"]].drop_duplicates().itertuples(index=False):
-        colors[label] = ARMS[arm] if arm in ARMS and arm not in taken else next(spare)
-        taken.add(arm)
-    return colors
 
 
 def heat_map(results: pd.DataFrame, metric: str = "share_disrupted", title: str = "Edits still disrupted") -> Figure:
@@ -190,4 +183,7 @@ def _figures_of(results: pd.DataFrame, forger: str) -> dict[str, tuple[Callable[
         if rows["poison_ratio"].nunique() > 1:
             caption = f"Accuracy on C against the share of photos disrupted by {attack}, fakes of {forger}: 95 % bands."
             figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
+    for (attack, detector), _ in pick(results, stage=CURVE, arm="poisoned").groupby(["attack", "detector"], sort=False):
+        caption = f"{detector} against training steps: mean over seeds, 95 % bands. Gaps: nothing certain was lost."
+        figures[f"training_{attack}_{detector}"] = (partial(training_curves, results, attack, detector), caption)
     return figures

@@ -19,6 +19,15 @@ plt.rcParams.update({
 })  # fmt: skip
 
 
+def arm_colors(rows: pd.DataFrame) -> dict[str, str]:
+    """A colour per `label` of some rows: the arm's own for its first label, others of the palette for further ones."""
+    spare, colors, taken = iter(PALETTE * len(rows)), {}, set()
+    for label, arm in rows[["label", "arm"]].drop_duplicates().itertuples(index=False):
+        colors[label] = ARMS[arm] if arm in ARMS and arm not in taken else next(spare)
+        taken.add(arm)
+    return colors
+
+
 def save_figure(figure: Figure, out: Path | str, name: str, caption: str) -> Figure:
     """Write figures/NAME.png and its caption below `out`, where the report looks for them; returns the figure."""
     folder = Path(out) / "figures"
