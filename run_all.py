@@ -10,19 +10,22 @@ Paths given here are relative to where you stand, those in a study file to that 
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from antidisrupt_lib.study.checks import refusals, shown
 from antidisrupt_lib.study.circumstances import torch_device
 from antidisrupt_lib.study.graph import Node, Study, load_study, missing_files
+from antidisrupt_lib.study.locks import guard, lock
 from antidisrupt_lib.study.params import require_known
-from antidisrupt_lib.study.paths import portable
+from antidisrupt_lib.study.paths import portable, reason
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.report import write_report
-from antidisrupt_lib.study.runner import Outcome, Step, choose_stages, lock, plan, run
+from antidisrupt_lib.study.runner import Outcome, Step, choose_stages, plan, run
 from antidisrupt_lib.study.study_file import said_in
 
 HERE = Path(__file__).resolve().parent
@@ -46,12 +49,19 @@ def main(argv: list[str] | None = None) -> int:
         if refused:
             raise ValueError(shown(refused))
         jobs = args.jobs or default_jobs(todo)
-        held = lock(study)
+        with lock(study) as held:
+            return carry_out(study, args, chosen, forced, jobs, guard(held))
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 2
-    with held:
-        return carry_out(study, args, chosen, forced, jobs)
+    except KeyboardInterrupt:
+        print("\nStopped. What is done is kept: the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def interrupt(number: int, frame: object) -> None:
+    """What SIGTERM and SIGHUP do: the same as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def listed(step: Step, refusal: str | None) -> str:
@@ -60,15 +70,13 @@ def listed(step: Step, refusal: str | None) -> str:
     return f"{verdict:6} {step.node:60} {why}"
 
 
-def carry_out(study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], jobs: int) -> int:
+def carry_out(
+    study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], jobs: int, require_lock: Callable
+) -> int:
     """Run the study, write its report, and return the exit status."""
     start = time.monotonic()
-    try:
-        with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
-            outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced)
-    except KeyboardInterrupt:
-        print("\nStopped. What is done is kept: the same command goes on from here.", file=sys.stderr)
-        return 130
+    with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
+        outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced, require_lock=require_lock)
     report = write_report(study, outcome, command(args))
     conclude(outcome, chosen, study, time.monotonic() - start)
     print(f"Report: {report}")
@@ -149,4 +157,6 @@ def conclude(outcome: Outcome, chosen: set[str], study: Study, seconds: float) -
 
 
 if __name__ == "__main__":
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, interrupt)
     sys.exit(main())

@@ -80,7 +80,8 @@ def run_training(
         state: what the step changes: networks and optimisers.
         checkpoint: file to write and resume from; remove it with `clear_checkpoint` once the weights are saved.
         about: hyperparameters; a checkpoint made with others is refused.
-        on_save: called with the number of steps done after each checkpoint, e.g. to draw samples.
+        on_save: called with the number of steps done before each checkpoint is written, e.g. to draw samples; must
+            change nothing in `state`.
 
     Returns:
         The losses, a row per recorded step (about 200 in all).
@@ -101,9 +102,9 @@ def run_training(
             history.append({"step": i} | numbers)
         if saves:
             _refuse(not_finite({name: part.state_dict() for name, part in state.items()}), i, what, checkpoint)
-            _save_checkpoint(state, Path(checkpoint), about, i + 1, history)
-            if on_save:
+            if on_save:  # before: what a kill cuts short is done again
                 on_save(i + 1)
+            _save_checkpoint(state, Path(checkpoint), about, i + 1, history)
     return pd.DataFrame(history)
 
 

@@ -68,7 +68,7 @@ def test_a_killed_run_leaves_no_writer_and_goes_on_where_it_was(root):
     resumed = run_all(root)
     assert resumed.returncode == 0 and "1 made: 2 results stand" in resumed.stdout
     assert (root / "outputs/tiny/01_split/B/threads").read_text() == "22"
-    assert (root / "outputs/tiny/report/notebooks/04_disrupt.html").exists()
+    assert (root / "outputs/tiny/04_disrupt/notebook.html").exists()
 
     start = time.monotonic()
     assert "nothing to do: 2 results stand" in run_all(root).stdout

@@ -60,8 +60,8 @@ def test_a_stage_inherits_the_axes_of_its_inputs_and_multiplies_them_by_its_own(
     ]
     node = study.nodes["05_purify[attack=fgsm,purifier=blur]"]
     assert node.parameters == {"purifier": "blur"}  # an inherited axis is a label, no parameter
-    assert study.paths(node) == {"photos": str(root / "outputs/tiny/04_disrupt/attack=fgsm")}
-    assert node.folder == Path("05_purify/attack=fgsm,purifier=blur")
+    assert study.paths(node) == {"photos": str(root / "outputs/tiny/04_disrupt[attack=fgsm]")}
+    assert node.folder == Path("05_purify[attack=fgsm,purifier=blur]")
 
 
 def test_inputs_join_on_the_axes_in_common(root):
@@ -79,7 +79,7 @@ def test_inputs_join_on_the_axes_in_common(root):
 def test_a_list_input_collects_all_variants_and_inherits_no_axis(root):
     study = make_study(root, GRIDS | {"08_evaluate": {"tables": ["04_disrupt", "05_purify/scores"]}})
     paths = study.paths(study.nodes["08_evaluate"])["tables"]
-    assert len(paths) == 6 and paths[0].endswith("04_disrupt/attack=fgsm") and paths[-1].endswith("blur/scores")
+    assert len(paths) == 6 and paths[0].endswith("04_disrupt[attack=fgsm]") and paths[-1].endswith("blur]/scores")
 
 
 def test_skip_leaves_out_variants_and_all_that_would_need_them(root):

@@ -5,7 +5,8 @@ import os
 import pytest
 from test_study_graph import DISRUPT, SPLIT, make_study, write_notebook
 
-from antidisrupt_lib.study.manifest import hash_code, hash_outputs, library_sources, recipe, recipe_key, why_run
+from antidisrupt_lib.study.manifest import hash_outputs, recipe, recipe_key, why_run
+from antidisrupt_lib.study.sources import hash_code, library_sources
 
 STAGES = {"01_split": {}, "04_disrupt": {}}
 

@@ -13,10 +13,10 @@ from test_study_runner import WRITE_SPLIT, go
 
 from antidisrupt_lib.by_hand import result_folder
 from antidisrupt_lib.study.graph import load_study, missing_files
+from antidisrupt_lib.study.locks import lock
 from antidisrupt_lib.study.manifest import read_manifest
 from antidisrupt_lib.study.params import BY_HAND
 from antidisrupt_lib.study.paths import absolute, portable
-from antidisrupt_lib.study.runner import lock
 from antidisrupt_lib.study.study_file import said_in
 
 ROOT = Path(__file__).parents[1]

@@ -52,8 +52,8 @@ def test_the_page_holds_all_that_it_shows(root):
     assert "Faces where p &lt; 0.05." in page and "<td>0.97</td>" in page and "Purification works." in page
     assert page.index("Purification works.") < page.index('id="04_disrupt"') < page.index('id="provenance"')
     assert "python run_all.py params/tiny.yaml" in page and "incomplete" not in page
-    assert 'href="notebooks/04_disrupt%5Battack%3Dpgd%5D.html"' in page
-    assert (index.parent / "notebooks/04_disrupt[attack=pgd].html").read_text() == "as it ran"
+    assert 'href="../04_disrupt%5Battack%3Dpgd%5D/notebook.html"' in page
+    assert (index.parent / "../04_disrupt[attack=pgd]/notebook.html").read_text() == "as it ran"
 
 
 def test_the_results_table_lies_in_the_studys_folder(root):

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from test_study_graph import DISRUPT, EVALUATE, SPLIT, make_study, write_notebook
 
+from antidisrupt_lib.study.locks import lock
 from antidisrupt_lib.study.manifest import hash_outputs, read_manifest
 from antidisrupt_lib.study.node import Result
 from antidisrupt_lib.study.params import code_cells
 from antidisrupt_lib.study.progress import Progress, Running
-from antidisrupt_lib.study.runner import choose_stages, lock, plan, run
+from antidisrupt_lib.study.runner import choose_stages, plan, run
 
 WRITE_SPLIT = "from pathlib import Path\n(Path(out) / 'B').mkdir()\n(Path(out) / 'B/n').write_text(str(count + seed))"
 WRITE_DISRUPTED = """
@@ -74,7 +75,7 @@ def test_a_second_run_does_nothing(root):
 
 def test_a_manifest_says_how_its_result_was_made(root):
     go(root)
-    manifest = read_manifest(root / "outputs/tiny/04_disrupt/attack=fgsm")
+    manifest = read_manifest(root / "outputs/tiny/04_disrupt[attack=fgsm]")
     assert manifest["parameters"] == {"attack": "fgsm", "eps": 0.025, "seed": 0} and manifest["seed"] == 0
     assert list(manifest["outputs"]) == ["n"] and list(manifest["inputs"]) == ["photos"]
     assert {"git", "key", "library", "versions", "device", "threads", "wall_seconds"} <= manifest.keys()

@@ -76,7 +76,9 @@ def test_odd_characters_in_every_path_and_value(surrounded):
     assert found["faces"] == ["1 é.jpg"] and found["weights"] == "weights" and found["value"] == '{x} \\ " $HOME é'
     assert found["cwd"] == str(root / "notebooks") and "1 made: 1 results stand" in done.stdout
     assert manifest["parameters"]["start_weights"] == "../where the user stands/G {1} #.ckpt"
-    assert (result / "notebook.html").exists() and (result.parent / "report/notebooks/01_split.html").exists()
+    assert (result / "notebook.html").exists() and "../01_split/notebook.html" in (
+        result.parent / "report/index.html"
+    ).read_text()
 
 
 @pytest.mark.kind("paths and environment", "left alone: the kernel is that of the Python that runs the study")

@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from antidisrupt_lib.study.circumstances import python
 from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.params import code_cells
+from antidisrupt_lib.study.processes import scratch
 
 Cell = tuple[str, str, dict]  # node, code, values
 
@@ -36,7 +36,7 @@ def refusals(
     if not asked:
         return {}
     read = cache(_read_checks)
-    with TemporaryDirectory(prefix="rehearsal-") as folder:
+    with scratch() as folder:
         stage = replace(study, folder=Path(folder, "results"))
         tasks = []
         for node in stage.nodes.values():

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.params import Notebook, require_known
-from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, require_names
-from antidisrupt_lib.study.stages import Stage, at_leaves, path_in, read_stage, stage_of, texts_of
+from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, at_leaves, require_names, texts_in_table
+from antidisrupt_lib.study.stages import Stage, path_in, read_stage, stage_of, texts_of
 from antidisrupt_lib.study.study_file import EVALUATION, StudyFile, read_study
 
 
@@ -37,6 +37,7 @@ class Node:
     parameters: dict[str, object]
     inputs: dict[str, object]
     threads: int
+    time_limit: float | None = None
 
     @property
     def id(self) -> str:
@@ -45,8 +46,8 @@ class Node:
 
     @property
     def folder(self) -> Path:
-        """Where its result lies, relative to the study's folder."""
-        return Path(self.stage, _axes_text(self.variant))
+        """Where its result lies, relative to the study's folder; never inside another node's folder."""
+        return Path(self.id)
 
     @property
     def reads(self) -> dict[str, Read]:
@@ -63,10 +64,15 @@ class Node:
         return labelled
 
     @property
+    def texts(self) -> dict[str, str]:
+        """All texts in its plain parameters by a label of their own: `attack`, `forgers.unpaired`, `parts.0`."""
+        return texts_in_table(self.parameters)
+
+    @property
     def given_paths(self) -> dict[str, str]:
-        """The plain parameters that name a user's file or folder, or one in the zoo."""
-        declared, given = self.notebook.parameters, self.parameters.items()
-        return {name: text for name, text in given if declared[name].is_path and text not in WORDS}
+        """The texts in plain parameters that name a user's file or folder, or one in the zoo."""
+        paths = {name: value for name, value in self.parameters.items() if self.notebook.parameters[name].is_path}
+        return {label: text for label, text in texts_in_table(paths).items() if text not in WORDS}
 
     @property
     def needs(self) -> set[str]:
@@ -201,7 +207,7 @@ def _make_node(stage: Stage, row: _Row, made: dict[str, list[Node]]) -> Node:
     }
     own = {axis: row.variant[axis] for axis in stage.grid}
     parameters = stage.values | {axis: stage.places.get(axis, {}).get(value, value) for axis, value in own.items()}
-    return Node(stage.name, row.variant, stage.notebook, parameters, inputs, stage.threads)
+    return Node(stage.name, row.variant, stage.notebook, parameters, inputs, stage.threads, stage.time_limit)
 
 
 def _joined_stages(sources: dict[str, object]) -> list[str]:

@@ -11,6 +11,7 @@ from traitlets import default
 from traitlets.config import Config
 
 from antidisrupt_lib.study.circumstances import python
+from antidisrupt_lib.study.processes import SCRATCH, scratch
 
 LONGEST_SOCKET = 80  # bytes of the sockets' folder; with their names, Unix takes 103 to 107
 
@@ -33,6 +34,6 @@ def private_sockets() -> Iterator[Config]:
     if os.name != "posix":
         yield Config()
         return
-    short = len(os.fsencode(tempfile.gettempdir())) + len("/kernel-12345678") <= LONGEST_SOCKET
-    with tempfile.TemporaryDirectory(prefix="kernel-", dir=None if short else "/tmp") as sockets:
+    short = len(os.fsencode(tempfile.gettempdir())) + len(f"/{SCRATCH}-1234567-12345678") <= LONGEST_SOCKET
+    with scratch(None if short else "/tmp") as sockets:
         yield Config({"OwnKernel": {"transport": "ipc", "connection_file": f"{sockets}/kernel.json"}})

@@ -1,24 +1,62 @@
 """Manifests: how a result was made, whether it still stands, and if not, why.
 
 A node's recipe is all that its result depends on: plain parameters, the code of its notebook and of the library modules
-that this imports, the content of its inputs and of files that its parameters name, and the thread count. A result is
+that this imports, the content of its inputs and of all that its parameters name, and the thread count. A result is
 done when its manifest holds the recipe of today and its files are as they were written. Everything is compared by
-content; comments, layout, docstrings and notebook outputs don't count.
+content; comments, layout, docstrings, notebook outputs and measured seconds don't count.
 """
 
-import ast
-import hashlib
-import importlib.util
 import json
 import os
-from functools import cache
 from pathlib import Path
+from typing import Any, NotRequired
 
-from antidisrupt_lib.study.circumstances import LIBRARY
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # as pydantic wants it before Python 3.12
+
+from antidisrupt_lib.study.circumstances import LIBRARY, versions
 from antidisrupt_lib.study.graph import Node
-from antidisrupt_lib.study.params import code_cells
+from antidisrupt_lib.study.hashes import EXHIBITS, content_without_times, file_hash, folder_hash, read_hash, sha256
+from antidisrupt_lib.study.paths import located_text
+from antidisrupt_lib.study.sources import hash_code, library_sources, notebook_code
 
 RECORDS = ("notebook.ipynb", "notebook.html", "manifest.json")  # kept with a result, but no part of it
+RECIPE = ("parameters", "notebook", "library", "threads", "inputs", "versions")
+
+
+class Output(TypedDict):
+    """A file of a result: its hash, by what it is known unread, and its hash without seconds if it holds any."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    ctime_ns: NotRequired[int]
+    content: NotRequired[str]
+
+
+class Manifest(TypedDict):
+    """What manifest.json holds."""
+
+    study: str
+    stage: str
+    variant: dict[str, Any]
+    key: str
+    git: dict[str, Any]
+    parameters: dict[str, Any]
+    notebook: str
+    library: dict[str, str]
+    threads: int
+    inputs: dict[str, str]
+    seed: Any
+    outputs: dict[str, Output]
+    versions: dict[str, str]
+    device: dict[str, Any]
+    started: str
+    wall_seconds: float
+    peak_memory_mib: float
+
+
+READABLE = TypeAdapter(Manifest)
 
 
 def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> dict:
@@ -29,6 +67,7 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
 
     Raises:
         ValueError: an input names a path that its stage didn't write, or a source can't be parsed.
+        OSError: a file that a parameter names can't be read.
     """
     code = notebook_code(node.notebook.path)
     inputs = {label: content_hash(upstream[read.node], read.path) for label, read in node.reads.items()}
@@ -37,33 +76,27 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
         "notebook": hash_code(code, str(node.notebook.path)),
         "library": library_sources(code, library),
         "threads": node.threads,
-        "inputs": inputs | _named_files(node, library),
+        "inputs": inputs | named_content(node, library),
+        "versions": versions(),
     }
 
 
-def _named_files(node: Node, library: Path) -> dict[str, str]:
-    """{parameter: hash} of what the node's paths name: a weights file, its own or in the zoo, or a folder of faces."""
-    named: dict[str, str] = {}
-    for name, text in node.given_paths.items():
-        beside = node.notebook.path.parent / text
-        files = [path for path in (beside, library / text) if os.path.isfile(path)]
-        if files:
-            named[name] = _hash_file(files[0])
-        elif os.path.isdir(beside):
-            named[name] = _hash_listing(beside)
-    return named
-
-
-def _hash_listing(folder: Path) -> str:
-    """Hash of the names and sizes of the files in a folder; to read 200,000 photos would take too long."""
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    return _sha256(json.dumps(sizes, sort_keys=True).encode())
+def named_content(node: Node, library: Path = LIBRARY) -> dict[str, str]:
+    """{label: hash} of the files and folders that plain parameters name, also in lists and dicts."""
+    found: dict[str, str] = {}
+    for label, text in node.texts.items():
+        path = located_text(text, node.notebook.path.parent, library)
+        if path and os.path.isfile(path):
+            found[label] = file_hash(path)
+        elif path and os.path.isdir(path):
+            found[label] = folder_hash(path)
+    return found
 
 
 def recipe_key(recipe: dict) -> str:
     """The hash under which a recipe's result is known."""
-    in_order = recipe | {"inputs": list(recipe["inputs"].items())}
-    return _sha256(json.dumps(in_order, sort_keys=True).encode())
+    in_order = {name: recipe[name] for name in RECIPE} | {"inputs": list(recipe["inputs"].items())}
+    return sha256(json.dumps(in_order, sort_keys=True).encode())
 
 
 def why_run(node: Node, recipe: dict, old: dict | None, folder: Path) -> str | None:
@@ -72,8 +105,10 @@ def why_run(node: Node, recipe: dict, old: dict | None, folder: Path) -> str | N
         return "never ran"
     if "key" not in old:
         return "its manifest is unreadable"
+    if old["key"] != recipe_key(old):
+        return "its manifest was altered"
     if old["key"] == recipe_key(recipe):
-        altered = _first_altered(old["outputs"], folder)
+        altered = first_altered(old["outputs"], folder)
         return f"an output is missing or altered: {altered}" if altered else None
     if changes := _changes(old["parameters"], recipe["parameters"]):
         return "parameters changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in changes)
@@ -83,10 +118,12 @@ def why_run(node: Node, recipe: dict, old: dict | None, folder: Path) -> str | N
         return f"library source changed: {', '.join(name for name, _, _ in changes)}"
     if old["threads"] != recipe["threads"]:
         return f"threads changed: {old['threads']} -> {recipe['threads']}"
+    if changes := _changes(old["versions"], recipe["versions"]):
+        return "packages changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in changes)
     changes = [name for name, _, _ in _changes(old["inputs"], recipe["inputs"])]
     origins = node.parameters | {name: read.node for name, read in node.reads.items()}
-    named = [f"{name} ({origins.get(name, 'gone')})" for name in changes]
-    return f"input changed: {', '.join(named)}" if named else "inputs in another order"
+    shown = [f"{name} ({origins.get(name, 'gone')})" for name in changes]
+    return f"input changed: {', '.join(shown)}" if shown else "inputs in another order"
 
 
 def _changes(before: dict, now: dict) -> list[tuple[str, str, str]]:
@@ -104,142 +141,78 @@ def _shown(table: dict, name: str) -> str:
 
 
 def hash_outputs(folder: Path) -> dict[str, dict]:
-    """{path: {sha256, size, mtime_ns}} of all files of a finished node, but for the records about it."""
+    """{path: Output} of all files of a finished node, but for the records about it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: _describe(path) for name, path in names.items() if name not in RECORDS}
 
 
 def content_hash(manifest: dict, path: str) -> str:
-    """Hash of what a reader of `path` in a result depends on: names and contents, figures left out.
+    """Hash of what a reader of `path` in a result depends on: names and contents, without seconds."""
+    read = files_read(manifest, path)
+    return sha256(json.dumps({name: about.get("content", about["sha256"]) for name, about in read.items()}).encode())
+
+
+def files_read(manifest: dict, path: str) -> dict[str, dict]:
+    """The files of a result that a reader of `path` in it reads, in order of their names; figures and tables left out.
 
     Raises:
         ValueError: the result holds nothing at `path`.
     """
-    files = {name: about["sha256"] for name, about in manifest["outputs"].items() if not name.startswith("figures/")}
-    if path:
-        read = {name: sha for name, sha in files.items() if f"{name}/".startswith(f"{path.rstrip('/')}/")}
-        if not read:
-            there = ", ".join(dict.fromkeys(name.partition("/")[0] for name in files)) or "nothing"
-            raise ValueError(
-                f"Stage {manifest['stage']} wrote no `{path}`, but: {there}. Correct the input that reads it."
-            )
-        files = read
-    return _sha256(json.dumps(files, sort_keys=True).encode())
+    files = {name: about for name, about in sorted(manifest["outputs"].items()) if not name.startswith(EXHIBITS)}
+    inside = f"{path.rstrip('/')}/" if path else ""
+    read = {name: about for name, about in files.items() if f"{name}/".startswith(inside)}
+    if path and not read:
+        there = ", ".join(dict.fromkeys(name.partition("/")[0] for name in files)) or "nothing"
+        raise ValueError(f"Stage {manifest['stage']} wrote no `{path}`, but: {there}. Correct the input that reads it.")
+    return read
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """The manifest in a node's folder; None if there is none, {} if it can't be read."""
+    """The manifest in a node's folder; None if there is none, {} if it isn't one."""
     try:
-        return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "manifest.json").read_bytes())
+        READABLE.validate_python(content, strict=True)
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError, RecursionError, ValidationError):
         return {}
+    return content
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
     """Write manifest.json, whole or not at all."""
-    temporary = folder / ".manifest.json"
+    write_json(folder / "manifest.json", manifest)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a file of JSON, whole or not at all."""
+    temporary = path.with_name(f".{path.name}")
     with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=1)
+        json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, folder / "manifest.json")
+    os.replace(temporary, path)
 
 
-def _first_altered(outputs: dict[str, dict], folder: Path) -> str | None:
+def first_altered(outputs: dict[str, dict], folder: Path) -> str | None:
+    """The first file of a result that isn't as its manifest says; None if all are."""
     return next((name for name, about in outputs.items() if not _holds(folder / name, about)), None)
 
 
 def _holds(path: Path, about: dict) -> bool:
-    """Whether the file is as recorded; its content is only read where its time changed."""
-    if not path.is_file() or path.stat().st_size != about["size"]:
+    """Whether the file is as recorded; its content is only read where its times changed."""
+    try:
+        now = os.stat(path)
+        if not os.path.isfile(path) or now.st_size != about["size"]:
+            return False
+        untouched = (now.st_mtime_ns, now.st_ctime_ns) == (about["mtime_ns"], about.get("ctime_ns"))
+        return untouched or file_hash(path) == about["sha256"]
+    except OSError:
         return False
-    return path.stat().st_mtime_ns == about["mtime_ns"] or _hash_file(path) == about["sha256"]
 
 
 def _describe(path: Path) -> dict:
-    return {"sha256": _hash_file(path), "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-
-
-def _hash_file(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# Sources
-
-
-def notebook_code(path: Path) -> str:
-    """The Python of a notebook: its code cells without the lines that speak to IPython."""
-    lines = [line for cell in code_cells(path) for line in cell["source"].splitlines()]
-    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-
-
-def hash_code(code: str, where: str) -> str:
-    """Hash of what the code does, not of how it is laid out.
-
-    Raises:
-        ValueError: it is no valid Python.
-    """
-    try:
-        tree = ast.parse(code)
-    except SyntaxError as error:
-        raise ValueError(f"{where} is no valid Python: {error}. Mend it and run again.") from error
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    for scope in ast.walk(tree):
-        if isinstance(scope, documented) and ast.get_docstring(scope, clean=False) is not None:
-            scope.body[0] = ast.Pass()
-    return _sha256(ast.dump(tree).encode())
-
-
-def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
-    """{path: hash} of the library's modules that `code` imports, directly or not, and of the data files beside them."""
-    found: dict[str, str] = {}
-    waiting = _imported_files(code, library, package="")
-    while waiting:
-        path = waiting.pop()
-        name = path.relative_to(library.parent).as_posix()
-        if name not in found:
-            found[name], imported = _read_module(path, path.stat().st_mtime_ns, library)
-            waiting |= imported
-    return dict(sorted(found.items()))
-
-
-@cache
-def _read_module(path: Path, mtime_ns: int, library: Path) -> tuple[str, frozenset[Path]]:
-    """The hash of a module, or of a package's data file, and what it imports; cached until the file changes."""
-    if path.suffix != ".py":
-        return _hash_file(path), frozenset()
-    code = path.read_text(encoding="utf-8")
-    package = ".".join(path.parent.relative_to(library.parent).parts)
-    return hash_code(code, str(path)), frozenset(_imported_files(code, library, package))
-
-
-def _imported_files(code: str, library: Path, package: str) -> set[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return {path for name in names if name.split(".")[0] == library.name for path in _module_files(name, library)}
-
-
-def _module_files(name: str, library: Path) -> set[Path]:
-    """What importing a dotted name runs: its module and its packages, these with the data files that lie in them."""
-    parts, files = name.split("."), set()
-    for end in range(1, len(parts) + 1):
-        place = library.parent.joinpath(*parts[:end])
-        if place.with_suffix(".py").is_file():
-            files.add(place.with_suffix(".py"))
-        if (place / "__init__.py").is_file():
-            files.add(place / "__init__.py")
-            files |= {path for path in place.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
-    return files
+    about, content = os.stat(path), content_without_times(path)
+    facts = {"size": about.st_size, "mtime_ns": about.st_mtime_ns, "ctime_ns": about.st_ctime_ns}
+    return {"sha256": read_hash(path)} | facts | ({"content": content} if content else {})

@@ -11,22 +11,34 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from antidisrupt_lib.study.circumstances import python
-from antidisrupt_lib.study.manifest import hash_outputs
+from antidisrupt_lib.study.circumstances import device, python, versions
+from antidisrupt_lib.study.hashes import read_hash
+from antidisrupt_lib.study.manifest import hash_outputs, write_json
+from antidisrupt_lib.study.places import sweep_hidden
+from antidisrupt_lib.study.processes import TAG, end_processes, sweep_scratch
+
+DEAD = "its kernel died or was killed, which is often for want of memory"
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to run. `parameters` are all of the notebook's; `folder` is where it writes and what outlives a kill."""
+    """What to run. `parameters` are all of the notebook's; `folder` is where it writes and what outlives a kill.
+
+    `reads` holds the sha256 of each file that it reads of other results, `time_limit` is in seconds, `git` what the
+    notebooks' folder is at.
+    """
 
     notebook: str
     parameters: dict[str, object]
     folder: str
     threads: int
+    reads: dict[str, str] = field(default_factory=dict)
+    time_limit: float | None = None
+    git: dict[str, object] = field(default_factory=dict)
 
     @property
     def progress(self) -> Path:
@@ -41,36 +53,57 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it: `outputs` as `hash_outputs` gives them, `error` in words if it failed."""
+    """What came of it: `outputs` as `hash_outputs` gives them, `error` in words if it failed.
+
+    `circumstances` are those of the run: git, device and versions.
+    """
 
     started: str
     wall_seconds: float
     peak_memory_mib: float
     outputs: dict[str, dict]
     error: str | None
+    circumstances: dict[str, dict] = field(default_factory=dict)
+
+
+def failure(error: str) -> Result:
+    """The Result of a node that left none."""
+    return Result("", 0, 0, {}, error.strip())
+
+
+def read_result(path: Path) -> Result | None:
+    """The Result that a node's process left, if it is there and whole."""
+    try:
+        return Result(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def run_node(task: Task) -> Result:
-    """Run a task in a new process and wait for it."""
+    """Run a task in a new process, wait for it, and leave no process of it behind."""
     task.report.unlink(missing_ok=True)
-    environment = {
-        "OMP_NUM_THREADS": str(task.threads),
-        "MKL_NUM_THREADS": str(task.threads),
-        "ANTIDISRUPT_THREADS": str(task.threads),
-        "ANTIDISRUPT_PROGRESS": str(task.progress),
-    }
-    process = subprocess.run(
-        python("antidisrupt_lib.study.node"),
-        input=json.dumps({"task": asdict(task), "parent": os.getpid()}),
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if not task.report.exists():
-        last_words = "\n".join(process.stderr.splitlines()[-5:])
-        return Result("", 0, 0, {}, f"its process ended with exit status {process.returncode}. {last_words}".strip())
-    return Result(**json.loads(task.report.read_text(encoding="utf-8")))
+    threads = str(task.threads)
+    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "ANTIDISRUPT_THREADS": threads}
+    try:
+        circumstances = {"git": task.git, "versions": versions(), "device": device()}
+        process = subprocess.Popen(
+            python("antidisrupt_lib.study.node"),
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            env=os.environ | environment | {TAG: str(task.progress)}, start_new_session=True,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        return failure(f"its process can't be started: {error}")
+    message = json.dumps({"task": asdict(task), "parent": os.getpid(), "circumstances": circumstances})
+    try:
+        _, said = process.communicate(message, timeout=task.time_limit)
+    except subprocess.TimeoutExpired:
+        return failure(f"it ran longer than its time limit of {task.time_limit:g} s, and was stopped")
+    finally:
+        end_processes(task.progress)
+        process.wait()
+        sweep_scratch()
+    last = (said.strip().splitlines() or ["It left no word."])[-1]
+    return read_result(task.report) or failure(f"its process ended with exit status {process.returncode}. {last}")
 
 
 def main() -> None:
@@ -78,13 +111,38 @@ def main() -> None:
     message = json.load(sys.stdin)
     task = Task(**message["task"])
     memory: list[int] = []
-    threading.Thread(target=_watch, args=(message["parent"], memory), daemon=True).start()
-    started, start = datetime.now(UTC), time.monotonic()
-    error = _execute(task)
-    wall = time.monotonic() - start
-    outputs = {} if error else hash_outputs(Path(task.folder))
-    result = Result(started.isoformat(timespec="seconds"), wall, max(memory, default=0) / 2**20, outputs, error)
-    task.report.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    threading.Thread(target=_watch, args=(message["parent"], task, memory), daemon=True).start()
+    started, start, outputs = datetime.now(UTC), time.monotonic(), {}
+    try:
+        error = _altered_input(task) or _execute(task)
+        if not error:
+            sweep_hidden(Path(task.folder))
+            outputs = hash_outputs(Path(task.folder))
+    except Exception as fault:  # of the disk, of a kernel that doesn't start: the study goes on without this node
+        error = f"it could not be run: {fault}"
+    wall, peak = time.monotonic() - start, max(memory, default=0) / 2**20
+    if error and error.startswith(DEAD):
+        error = (
+            f"{error}\n  It held {peak:.0f} MiB at most, of {_memory_mib():.0f} MiB: if it wanted more, make it smaller"
+        )
+    when = started.isoformat(timespec="seconds")
+    write_json(task.report, asdict(Result(when, wall, peak, outputs, error, message["circumstances"])))
+
+
+def _memory_mib() -> float:
+    import psutil
+
+    return psutil.virtual_memory().total / 2**20
+
+
+def _altered_input(task: Task) -> str | None:
+    """Which input isn't what its stage wrote; its time is set to now, so that the next run looks at it, too."""
+    for path, sha256 in task.reads.items():
+        if not os.path.isfile(path) or read_hash(path) != sha256:
+            with suppress(OSError):  # it is gone, or not ours: what is missing is noticed anyway
+                os.utime(path)
+            return f"its input {path} was altered after it was made. Run again: its stage makes it anew"
+    return None
 
 
 def _execute(task: Task) -> str | None:
@@ -99,7 +157,7 @@ def _execute(task: Task) -> str | None:
     executed = Path(task.folder, "notebook.ipynb")
     try:
         with private_sockets() as config:
-            papermill.execute_notebook(
+            notebook = papermill.execute_notebook(
                 _literally(task.notebook),
                 _literally(executed),
                 task.parameters,
@@ -113,9 +171,21 @@ def _execute(task: Task) -> str | None:
     except papermill.PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}\n  in cell {error.exec_count} of {task.notebook}"
     except DeadKernelError:
-        return f"its kernel died, which is often for want of memory\n  in {task.notebook}"
+        return f"{DEAD}\n  in {task.notebook}"
+    if ended := _ended_early(notebook):
+        return f"{ended}\n  in {task.notebook}"
     html, _ = HTMLExporter().from_filename(str(executed))
     executed.with_suffix(".html").write_text(html, encoding="utf-8")
+    return None
+
+
+def _ended_early(notebook: dict) -> str | None:
+    """Which cell ended the notebook before its end, as sys.exit(0) does, which papermill takes for success."""
+    for cell in notebook.cells:
+        faults = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+        if cell.cell_type == "code" and (faults or (cell.source.strip() and cell.execution_count is None)):
+            why = f"{faults[0].ename}: {faults[0].evalue}" if faults else "it never ran to its end"
+            return f"a cell ended the notebook early ({why}). Let all cells run: `{cell.source.strip()[:60]}`"
     return None
 
 
@@ -124,7 +194,7 @@ def _literally(path: Path | str) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _watch(parent: int, memory: list[int]) -> None:
+def _watch(parent: int, task: Task, memory: list[int]) -> None:
     """Record the memory of the kernel and its children, and leave no writer behind when the study is killed."""
     import psutil
 
@@ -133,9 +203,7 @@ def _watch(parent: int, memory: list[int]) -> None:
         with suppress(psutil.NoSuchProcess):  # children end while they are listed
             memory.append(sum(child.memory_info().rss for child in this.children(recursive=True)))
         time.sleep(0.3)
-    for child in this.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+    end_processes(task.progress)
     os._exit(1)
 
 

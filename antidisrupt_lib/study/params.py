@@ -25,7 +25,7 @@ from antidisrupt_lib.study.paths import names_path
 from antidisrupt_lib.study.yaml_files import shown
 
 BY_HAND = "../outputs/notebooks/"  # where notebooks read and write when a person opens them
-RESERVED = ("notebook", "grid", "skip", "only", "threads")
+RESERVED = ("notebook", "grid", "skip", "only", "threads", "time_limit")
 TYPES = {t.__name__: t for t in (int, float, str, bool, list, dict)} | {"Any": Any, "Literal": Literal}
 
 
@@ -47,8 +47,8 @@ class Parameter:
 
     @property
     def is_path(self) -> bool:
-        """Whether its value names a file or folder of the user's."""
-        return names_path(self.name) and self.type is str and not self.is_input
+        """Whether its value, or each text in it, names a file or folder of the user's."""
+        return names_path(self.name) and not self.is_input
 
 
 @dataclass(frozen=True)

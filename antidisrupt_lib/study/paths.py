@@ -7,7 +7,7 @@ project, and in full if it doesn't: a project can be moved without its results l
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 LONGEST_NAME = 255  # bytes of one name, on all file systems in use
@@ -30,34 +30,54 @@ class PathText(str):
 
 
 def names_path(parameter: str) -> bool:
-    """Whether a plain parameter of this name is a path: `faces`, `videos`, `..._weights`, `..._file`, `..._folder`."""
-    return re.fullmatch(r"faces|videos|\w+_(weights|file|folder)", parameter) is not None
+    """Whether a plain parameter of this name is a path, or a list or table of paths."""
+    return re.fullmatch(r"faces|videos|forgers|\w+_(weights|files?|folders?)", parameter) is not None
+
+
+def at_leaves(function: Callable, tree: object) -> object:
+    """The same lists and dicts with `function` of each leaf."""
+    if isinstance(tree, dict):
+        return {name: at_leaves(function, child) for name, child in tree.items()}
+    return [at_leaves(function, child) for child in tree] if isinstance(tree, list) else function(tree)
+
+
+def texts_in(tree: object, label: str) -> dict[str, str]:
+    """The texts in nested lists and dicts, labelled by where they are: `forgers.unpaired`, `faces.0`."""
+    if isinstance(tree, str):
+        return {label: tree}
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return {inner: text for key, child in children for inner, text in texts_in(child, f"{label}.{key}").items()}
+
+
+def texts_in_table(table: dict[str, object]) -> dict[str, str]:
+    """`texts_in` of each value, labelled by its name."""
+    return {label: text for name, value in table.items() for label, text in texts_in(value, name).items()}
 
 
 def located(table: dict[str, object], folder: Path) -> dict[str, object]:
-    """The same table, what may be a path in it, or on an axis of its grid, bound to `folder`."""
-    return {name: _bound(name, value, folder) for name, value in table.items()}
+    """The same table, what may be a path in it bound to `folder`, also in lists and dicts, and on a grid's axes."""
+
+    def bound(value: object) -> object:
+        return PathText(value, folder) if isinstance(value, str) else value
+
+    placed = {name: at_leaves(bound, value) if names_path(name) else value for name, value in table.items()}
+    grid = table.get("grid")
+    return placed | ({"grid": located(grid, folder)} if isinstance(grid, dict) else {})
 
 
-def _bound(name: str, value: object, folder: Path) -> object:
-    match value:
-        case str() if names_path(name):
-            return PathText(value, folder)
-        case dict() if name == "grid":
-            return {axis: _bound(axis, values, folder) for axis, values in value.items()}
-        case list() if names_path(name):
-            return [_bound(name, each, folder) for each in value]
-        case dict() if names_path(name):
-            return {key: _bound(name, each, folder) for key, each in value.items()}
-    return value
-
-
-def placed(text: str, notebooks: Path) -> str:
-    """A path as a notebook in the folder `notebooks` gets it; words and names in the zoo stay as they are."""
-    if not isinstance(text, PathText) or is_fixed(text):
-        return str(text)
-    path = absolute(text, text.folder)
+def placed(value: object, notebooks: Path) -> object:
+    """A path as a notebook in the folder `notebooks` gets it; words, names in the zoo and no texts stay as they are."""
+    if not isinstance(value, PathText) or is_fixed(value):
+        return str(value) if isinstance(value, str) else value
+    path = absolute(value, value.folder)
     return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+
+
+def located_text(text: str, notebooks: Path, library: Path) -> Path | None:
+    """Where a text would lie if it is a path: in the zoo, or beside the notebooks. None of words, `.` and `/`."""
+    if text in WORDS or not re.search(r"[^./~\\\s]", text) or "\0" in text or "\n" in text:
+        return None
+    return absolute(text, library if text.startswith(ZOO) else notebooks)
 
 
 def is_fixed(text: str) -> bool:
@@ -111,3 +131,10 @@ def require_text(path: Path | str) -> None:
     except UnicodeEncodeError as error:
         shown = str(path).encode(errors="backslashreplace").decode()
         raise ValueError(f"{shown} holds bytes that are no text. Rename what has them.") from error
+
+
+def reason(error: Exception) -> str:
+    """An error in a sentence of bounded length: of the system's errors what happened, and to which file."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -4,6 +4,8 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
@@ -24,7 +26,7 @@ class Running:
         """The last {what, done, total, seconds_left} that the node's loops wrote; {} before the first."""
         try:
             return json.loads(self.report.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # not yet there, or just being written
+        except (OSError, ValueError):  # not yet there, or just being written
             return {}
 
 
@@ -41,30 +43,49 @@ class Progress:
     todo: dict[str, str]
     walls: dict[str, float]
     jobs: int
+    stages: dict[str, list[float]] = field(init=False)  # walls by stage
+    waiting: Counter[str] = field(init=False)  # nodes of `todo` that never ran, by stage
+    known: float = field(init=False)  # sum of the walls of the others
     out: TextIO = field(default_factory=lambda: sys.stdout)
     spoken: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.stages, self.waiting, self.known = {}, Counter(), 0.0
+        for node, seconds in self.walls.items():
+            self.stages.setdefault(stage_of(node), []).append(seconds)
+        for node, stage in self.todo.items():
+            self._count(node, stage, 1)
 
     def started(self, node: str, reason: str) -> None:
         self._say(f"{node} starts: {reason}")
 
     def finished(self, node: str, seconds: float) -> None:
+        self.dropped(node)
         self.walls[node] = seconds
-        self.todo.pop(node, None)
+        self.stages.setdefault(stage_of(node), []).append(seconds)
         self._say(f"{node} done in {duration(seconds)}, {len(self.todo)} to go")
 
     def failed(self, node: str, error: str) -> None:
-        self.todo.pop(node, None)
+        self.dropped(node)
         self._say(f"{node} FAILED: {error}")
 
     def dropped(self, node: str) -> None:
-        """The node needs no run, or can't run."""
-        self.todo.pop(node, None)
+        """The node needs no run any more, or can't run."""
+        if stage := self.todo.pop(node, None):
+            self._count(node, stage, -1)
+
+    def _count(self, node: str, stage: str, sign: int) -> None:
+        if node in self.walls:
+            self.known += sign * self.walls[node]
+        else:
+            self.waiting[stage] += sign
 
     def update(self, running: list[Running]) -> None:
         """Show how far the running nodes are; without a terminal at most every EVERY seconds."""
         if self.out.isatty():
             line = self.status(running)[: shutil.get_terminal_size().columns - 1] if running else ""
-            print(f"\r\x1b[K{line}", end="", file=self.out, flush=True)
+            with suppress(OSError):
+                print(f"\r\x1b[K{line}", end="", file=self.out, flush=True)
         elif running and time.monotonic() - self.spoken > EVERY:
             self._say(self.status(running))
 
@@ -79,10 +100,12 @@ class Progress:
     def seconds_left(self, running: list[Running]) -> float | None:
         """An estimate for all that is to do; None while a node's time can't be guessed."""
         now = [self._left(job) for job in running]
-        later = [self._guess(node) for node in self.todo.keys() - {job.node for job in running}]
-        if None in now or None in later:
+        unknown = {stage: count for stage, count in self.waiting.items() if count > 0}
+        if None in now or (unknown and not self.walls):
             return None
-        return max([sum(now + later) / self.jobs, *now])
+        later = self.known + sum(count * self._typical(stage) for stage, count in unknown.items())
+        begun = sum(self._guess(job.node) or 0 for job in running if job.node in self.todo)
+        return max([(sum(now) + max(later - begun, 0)) / self.jobs, *now])
 
     def _left(self, job: Running) -> float | None:
         reported, guess = job.reported().get("seconds_left"), self._guess(job.node)
@@ -91,19 +114,26 @@ class Progress:
         return max(guess - (time.monotonic() - job.since), 0)
 
     def _guess(self, node: str) -> float | None:
-        """The node's own wall time if it ran before, else the mean of its stage, else the median of all."""
-        stage = self.todo.get(node)
-        alike = [seconds for other, seconds in self.walls.items() if other.partition("[")[0] == stage]
+        """The node's own wall time if it ran before, else what is typical of its stage."""
         if node in self.walls:
             return self.walls[node]
-        if alike:
-            return mean(alike)
-        return median(self.walls.values()) if self.walls else None  # a training of hours says little of the others
+        return self._typical(stage_of(node)) if self.walls else None
+
+    def _typical(self, stage: str) -> float:
+        """The mean of a stage, else the median of all: a training of hours says little of the others."""
+        alike = self.stages.get(stage)
+        return mean(alike) if alike else median(self.walls.values())
 
     def _say(self, text: str) -> None:
         self.spoken = time.monotonic()
         clear = "\r\x1b[K" if self.out.isatty() else ""
-        print(f"{clear}{text}", file=self.out, flush=True)
+        with suppress(OSError):  # the terminal is gone, or the log's disk is full: the study goes on
+            print(f"{clear}{text}", file=self.out, flush=True)
+
+
+def stage_of(node: str) -> str:
+    """The stage in a node's id."""
+    return node.partition("[")[0]
 
 
 def duration(seconds: float) -> str:

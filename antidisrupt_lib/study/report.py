@@ -1,4 +1,4 @@
-"""The report: one self-contained page made from what stands in the nodes' folders.
+"""The report: one page made from what stands in the nodes' folders, which links the notebooks as they ran there.
 
 A node may leave figures/NAME.png and tables/NAME.csv, each with its caption beside it in NAME.txt. A stage that leaves
 a headline.md goes first, with its plain lines at the top; the other stages follow in order, then the provenance of
@@ -18,8 +18,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from antidisrupt_lib.study.circumstances import in_words
 from antidisrupt_lib.study.graph import Node, Study
+from antidisrupt_lib.study.hashes import read_hash
+from antidisrupt_lib.study.places import delete, partial, replace_folder
 from antidisrupt_lib.study.progress import duration
-from antidisrupt_lib.study.runner import Outcome, replace_folder
+from antidisrupt_lib.study.runner import Outcome
 
 SHOWN = 3  # variants of a stage whose figures and tables are shown; the others are a link away
 
@@ -59,7 +61,7 @@ class Section:
 
 
 def write_report(study: Study, outcome: Outcome, command: str) -> Path:
-    """Write outputs/<study>/report/ and copy the results table beside it, unless they already show this outcome.
+    """Write outputs/<study>/report/, unless it already shows this outcome, and the results table beside it.
 
     Args:
         command: the command line that makes the results again.
@@ -69,17 +71,15 @@ def write_report(study: Study, outcome: Outcome, command: str) -> Path:
     """
     index = study.folder / "report" / "index.html"
     fingerprint = _fingerprint(study, outcome, command)
-    if index.exists() and fingerprint in index.read_text(encoding="utf-8"):
+    _restore(study.results, study.folder / "results.csv")
+    if index.is_file() and fingerprint.encode() in index.read_bytes():
         return index
-    draft = study.folder / ".partial" / "report"
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / "notebooks").mkdir(parents=True)
+    draft = partial(study) / "report"
+    delete(draft)
+    draft.mkdir(parents=True)
     standing = [study.nodes[node] for node in study.nodes if node in outcome.done]
-    for node in standing:
-        _copy(study.result(node.id) / "notebook.html", draft / "notebooks" / f"{node.id}.html")
     (draft / "index.html").write_text(_render(study, outcome, standing, command, fingerprint), encoding="utf-8")
-    replace_folder(draft, index.parent)
-    _copy(study.results, study.folder / "results.csv")
+    replace_folder(draft, index.parent, partial(study))
     return index
 
 
@@ -123,7 +123,7 @@ def _source(study: Study, node: Node, manifest: dict) -> Source:
     return Source(
         node=node.id,
         variant=", ".join(f"{axis} {value}" for axis, value in node.variant.items()),
-        link=quote(f"notebooks/{node.id}.html") if kept else "",
+        link=quote(f"../{node.folder}/notebook.html") if kept else "",
         commit=(git["commit"] or "no commit")[:9] + (" with changes" if git["dirty"] else ""),
         key=manifest["key"][:8],
         wall=duration(manifest["wall_seconds"]),
@@ -145,7 +145,8 @@ def _caption(path: Path) -> str:
 
 def _lines(path: Path) -> list[str]:
     """The lines of an optional text file that say something."""
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()] if path.exists() else []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _data_uri(path: Path) -> str:
@@ -153,7 +154,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _rows(path: Path) -> tuple[list[str], ...]:
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
         return tuple(csv.reader(file))
 
 
@@ -171,9 +172,12 @@ def _fingerprint(study: Study, outcome: Outcome, command: str) -> str:
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file, if it is there, whole or not at all."""
-    if source.exists():
-        temporary = target.with_name(f".{target.name}")
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
+def _restore(source: Path, target: Path) -> None:
+    """Copy a file, if it is there and the copy isn't the same, whole or not at all."""
+    if not source.is_file() or (target.is_file() and read_hash(target) == read_hash(source)):
+        return
+    temporary = target.with_name(f".{target.name}")
+    shutil.copyfile(source, temporary)
+    if target.is_dir():
+        delete(target)
+    temporary.replace(target)

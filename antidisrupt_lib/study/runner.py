@@ -1,27 +1,39 @@
-"""Running a study: what must run and why, in which order, and how a result gets its place.
+"""Running a study: what must run and why, in which order, and what came of it."""
 
-A node works in outputs/<study>/.partial/ and takes its place in one rename when it is complete, its manifest written
-last: whatever moment a run is killed at, what stands is whole. A partial folder is kept for the same recipe, so that a
-long training goes on from its checkpoint.
-"""
-
-import re
-import shutil
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import psutil
-from filelock import FileLock, Timeout
-
-from antidisrupt_lib.study.circumstances import device, git_state, versions
+from antidisrupt_lib.study.circumstances import device, git_state
 from antidisrupt_lib.study.graph import Node, Study
-from antidisrupt_lib.study.manifest import read_manifest, recipe, recipe_key, why_run, write_manifest
-from antidisrupt_lib.study.node import Result, Task, run_node
+from antidisrupt_lib.study.manifest import (
+    files_read,
+    first_altered,
+    named_content,
+    read_manifest,
+    recipe,
+    recipe_key,
+    why_run,
+    write_manifest,
+)
+from antidisrupt_lib.study.node import Result, Task, failure, read_result, run_node
 from antidisrupt_lib.study.params import require_known
+from antidisrupt_lib.study.paths import reason
+from antidisrupt_lib.study.places import (
+    attempts,
+    begin_attempt,
+    clear_attempts,
+    delete,
+    heal,
+    partial,
+    replace_folder,
+)
+from antidisrupt_lib.study.processes import end_processes, sweep_scratch
 from antidisrupt_lib.study.progress import Progress, Running
 
 
@@ -86,33 +98,12 @@ def _waits(missing: list[str]) -> str:
     return f"waits for {missing[0]}" + (f" and {len(missing) - 1} more" if missing[1:] else "")
 
 
-def lock(study: Study) -> FileLock:
-    """Take the study for this process, until it ends or releases the lock.
-
-    Raises:
-        ValueError: another process runs the study, or its folder can't be made.
-    """
-    try:
-        study.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{study.folder} can't be made: {error.strerror}. Give another --outputs.") from error
-    held = FileLock(study.folder / ".lock")
-    try:
-        held.acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(
-            f"Another run of study {study.name} is at work in {study.folder}. Wait for its end, or stop it."
-        ) from error
-    return held
-
-
 @dataclass(frozen=True)
 class _Job:
     node: Node
     recipe: dict
     task: Task
     running: Running
-    git: dict
 
 
 @dataclass(frozen=True)
@@ -122,6 +113,7 @@ class _Run:
     forced: Collection[str]
     outcome: Outcome
     progress: Progress
+    require_lock: Callable[[], None]
 
 
 def run(
@@ -132,6 +124,7 @@ def run(
     chosen: Collection[str] | None = None,
     forced: Collection[str] = (),
     execute: Callable[[Task], Result] = run_node,
+    require_lock: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run what is not done, each node as soon as all that it needs stands.
 
@@ -142,35 +135,56 @@ def run(
         jobs: how many tasks it is given at once; results don't depend on it.
         chosen: the stages to run, all by default.
         forced: stages to run although their results stand.
+        require_lock: raises ValueError once the study is another run's.
 
     Raises:
-        ValueError: as `plan` does, before anything runs.
+        ValueError: as `plan` does, before anything runs; or the study is another run's.
     """
+    end_processes(f"{partial(study)}{os.sep}")  # of a run that was killed: the study is this one's now
+    sweep_scratch()
+    heal(study)
     chosen = set(study.stages) if chosen is None else chosen
-    this = _Run(study, chosen, forced, Outcome(), _expect(study, plan(study, chosen, forced), jobs))
-    order = TopologicalSorter({node.id: node.needs for node in study.nodes.values()})
-    order.prepare()
-    ready: list[str] = []
+    progress = _expect(study, plan(study, chosen, forced), jobs)
+    this = _Run(study, chosen, forced, Outcome(), progress, require_lock)
     running: dict[Future, _Job] = {}
     try:
-        while order.is_active():
-            ready += order.get_ready()
-            while ready and len(running) < jobs:
-                node = study.nodes[ready.pop(0)]
-                if job := _start(this, node):
-                    running[executor.submit(execute, job.task)] = job
-                else:
-                    order.done(node.id)
-            finished, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in finished:
-                job = running.pop(future)
-                _finish(this, job, future.result())
-                order.done(job.node.id)
-            this.progress.update([job.running for job in running.values()])
-    except KeyboardInterrupt:
-        _kill_children()  # else the executor would wait for them
+        _run_all(this, executor, jobs, execute, running)
+    except BaseException:
+        for job in running.values():  # else the executor would wait for them
+            end_processes(job.task.progress)
         raise
     return this.outcome
+
+
+def _run_all(
+    this: _Run, executor: Executor, jobs: int, execute: Callable[[Task], Result], running: dict[Future, _Job]
+) -> None:
+    order = TopologicalSorter({node.id: node.needs for node in this.study.nodes.values()})
+    order.prepare()
+    ready: deque[str] = deque()
+    while order.is_active():
+        this.require_lock()
+        ready += order.get_ready()
+        while ready and len(running) < jobs:
+            node = this.study.nodes[ready.popleft()]
+            if job := _start(this, node):
+                running[executor.submit(execute, job.task)] = job
+            else:
+                order.done(node.id)
+        for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done if running else ():
+            job = running.pop(future)
+            this.require_lock()
+            _finish(this, job, _result(future))
+            order.done(job.node.id)
+        this.progress.update([job.running for job in running.values()])
+
+
+def _result(future: Future) -> Result:
+    """What came of a task; an executor's own error, such as of a lost worker, is the node's failure."""
+    try:
+        return future.result()
+    except Exception as error:
+        return failure(f"it could not be run: {error or type(error).__name__}")
 
 
 def _judge(study: Study, node: Node, done: dict[str, dict], forced: Collection[str]) -> tuple[dict, str | None]:
@@ -195,53 +209,83 @@ def _start(this: _Run, node: Node) -> _Job | None:
         return None
     try:
         now, why = _judge(this.study, node, outcome.done, this.forced)
-    except ValueError as error:
-        outcome.failed[node.id] = str(error)
-        this.progress.failed(node.id, str(error))
+        if why is not None and node.stage in this.chosen:
+            return _begin(this, node, now, why)
+    except (ValueError, OSError) as error:
+        _fail(this, node, reason(error))
         return None
-    if why is not None and node.stage in this.chosen:
-        this.progress.started(node.id, why)
-        return _make_job(this.study, node, now, fresh=why == "forced")
     if why is None:
         outcome.done[node.id] = read_manifest(this.study.result(node.id))
+        clear_attempts(this.study, node)
     else:
         outcome.left[node.id] = f"not asked for, {why}"
     this.progress.dropped(node.id)
     return None
 
 
-def _make_job(study: Study, node: Node, now: dict, *, fresh: bool) -> _Job:
-    folder = study.folder / ".partial" / f"{node.id}-{recipe_key(now)[:8]}"
-    _clear_partials(node, folder, keep=not fresh)
-    folder.mkdir(parents=True, exist_ok=True)
+def _begin(this: _Run, node: Node, now: dict, why: str) -> _Job | None:
+    """The job of a new attempt; None if an earlier run was stopped after its end, whose result now takes its place."""
+    key = recipe_key(now)
+    for folder in attempts(this.study, node, key) if why != "forced" else ():
+        job = _make_job(this, node, now, folder)
+        result = read_result(job.task.report)
+        if result and not result.error and first_altered(result.outputs, folder) is None:
+            _finish(this, job, result)
+            return None
+    this.progress.started(node.id, why)
+    return _make_job(this, node, now, begin_attempt(this.study, node, key, fresh=why == "forced"))
+
+
+def _make_job(this: _Run, node: Node, now: dict, folder: Path) -> _Job:
+    study = this.study
     parameters = node.parameters | study.paths(node) | {"out": str(folder)}
-    task = Task(str(node.notebook.path), parameters, str(folder), node.threads)
-    return _Job(node, now, task, Running(node.id, time.monotonic(), task.progress), git_state(study.notebooks))
-
-
-def _clear_partials(node: Node, folder: Path, *, keep: bool) -> None:
-    """Delete what killed runs of this node left, but for `folder` itself if it is to be resumed."""
-    leftover = re.compile(re.escape(node.id) + r"-[0-9a-f]{8}(\.\w+\.json|-replaced)?")
-    for path in folder.parent.iterdir() if folder.parent.exists() else ():
-        if leftover.fullmatch(path.name) and not (keep and path == folder):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    reads = {
+        str(study.result(read.node) / name): about["sha256"]
+        for read in node.reads.values()
+        for name, about in files_read(this.outcome.done[read.node], read.path).items()
+    }
+    git = git_state(study.notebooks)  # as it is when the node starts
+    task = Task(str(node.notebook.path), parameters, str(folder), node.threads, reads, node.time_limit, git)
+    return _Job(node, now, task, Running(node.id, time.monotonic(), task.progress))
 
 
 def _finish(this: _Run, job: _Job, result: Result) -> None:
     """Publish a result, or keep the notebook of a failure where it can be read."""
     kept = this.study.folder / ".failed" / f"{job.node.id}.ipynb"
-    if result.error is None:
-        this.outcome.done[job.node.id] = _publish(this.study, job, result)
-        this.outcome.ran.append(job.node.id)
-        kept.unlink(missing_ok=True)
-        this.progress.finished(job.node.id, result.wall_seconds)
-        return
-    executed = Path(job.task.folder, "notebook.ipynb")
-    if executed.exists():
-        kept.parent.mkdir(exist_ok=True)
-        executed.replace(kept)
-    this.outcome.failed[job.node.id] = result.error
-    this.progress.failed(job.node.id, f"{result.error}\n  the notebook as far as it ran: {kept}")
+    try:
+        error = result.error or _changed(job, result)
+        if not error:
+            this.outcome.done[job.node.id] = _publish(this.study, job, result)
+            this.outcome.ran.append(job.node.id)
+            kept.unlink(missing_ok=True)
+            this.progress.finished(job.node.id, result.wall_seconds)
+            return
+        executed = Path(job.task.folder, "notebook.ipynb")
+        if executed.exists():
+            kept.parent.mkdir(exist_ok=True)
+            executed.replace(kept)
+            error = f"{error}\n  the notebook as far as it ran: {kept}"
+    except OSError as fault:
+        error = result.error or f"it is done, but can't take its place ({reason(fault)}). Run again: it is kept"
+    _fail(this, job.node, error)
+
+
+def _fail(this: _Run, node: Node, error: str) -> None:
+    this.outcome.failed[node.id] = error.partition("\n  the notebook as")[0]
+    this.progress.failed(node.id, error)
+
+
+def _changed(job: _Job, result: Result) -> str | None:
+    """What no longer is as it was when the node started, so that its result isn't that of its recipe; it goes."""
+    now = named_content(job.node)
+    names = [name for name, sha in now.items() if job.recipe["inputs"].get(name) != sha]
+    versions = result.circumstances.get("versions", job.recipe["versions"])
+    if not names and versions == job.recipe["versions"]:
+        return None
+    delete(job.task.report)
+    if names:
+        return f"what `{names[0]}` names changed while it ran. Run again once it no longer changes"
+    return f"it ran with other packages ({versions}) than this run has. Install the same ones there"
 
 
 def _publish(study: Study, job: _Job, result: Result) -> dict:
@@ -251,34 +295,16 @@ def _publish(study: Study, job: _Job, result: Result) -> dict:
         "stage": job.node.stage,
         "variant": job.node.variant,
         "key": recipe_key(job.recipe),
-        "git": job.git,  # as it was when the node started
         **job.recipe,
+        **(result.circumstances or {"git": job.task.git, "device": device()}),
         "seed": job.node.parameters.get("seed"),
         "outputs": result.outputs,
-        "versions": versions(),
-        "device": device(),
         "started": result.started,
         "wall_seconds": result.wall_seconds,
         "peak_memory_mib": result.peak_memory_mib,
     }
     folder = Path(job.task.folder)
     write_manifest(folder, manifest)
-    replace_folder(folder, study.result(job.node.id))
-    job.task.report.unlink(missing_ok=True)
-    job.task.progress.unlink(missing_ok=True)
+    replace_folder(folder, study.result(job.node.id), partial(study))
+    clear_attempts(study, job.node)
     return manifest
-
-
-def replace_folder(new: Path, place: Path) -> None:
-    """Rename a complete folder to its place; an older one there is moved away first, then deleted."""
-    old = new.with_name(f"{new.name}-replaced")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _kill_children() -> None:
-    for child in psutil.Process().children(recursive=True):
-        child.kill()

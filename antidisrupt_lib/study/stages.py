@@ -1,10 +1,9 @@
 """Stages: what a study file says of each, checked against the notebook that it runs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from antidisrupt_lib.study.params import (
     BY_HAND,
@@ -17,7 +16,7 @@ from antidisrupt_lib.study.params import (
     read_notebook,
     require_known,
 )
-from antidisrupt_lib.study.paths import placed
+from antidisrupt_lib.study.paths import at_leaves, placed
 from antidisrupt_lib.study.study_file import StudyFile
 from antidisrupt_lib.study.yaml_files import shown
 
@@ -39,6 +38,7 @@ class Stage:
     skip: list[dict]
     only: list[dict]
     threads: int
+    time_limit: float | None
 
 
 def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
@@ -63,12 +63,18 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
         plain |= {key: _read_value(notebook.parameters[key], value, notebooks, where) for key, value in known.items()}
     variants = {key: _check_entries(given.get(key, []), key, where) for key in ("skip", "only")}
     threads = check(Parameter("threads", 1, PositiveInt), given.get("threads", file.threads), where)
-    return Stage(name, where, notebook, plain, sources, grid, places, **variants, threads=threads)
+    limit = Parameter("time_limit", None, PositiveFloat | None)
+    time_limit = check(limit, given.get("time_limit", file.time_limit), where)
+    return Stage(
+        name, where, notebook, plain, sources, grid, places, **variants, threads=threads, time_limit=time_limit
+    )
 
 
 def _read_value(parameter: Parameter, value: object, notebooks: Path, where: str) -> object:
     """The value as its notebook gets it."""
-    return check(parameter, placed(value, notebooks) if parameter.is_path and isinstance(value, str) else value, where)
+    return check(
+        parameter, at_leaves(lambda leaf: placed(leaf, notebooks), value) if parameter.is_path else value, where
+    )
 
 
 def _check_grid(
@@ -161,10 +167,3 @@ def stage_of(source: str) -> str:
 def path_in(source: str) -> str:
     """The path of "stage/path"; "" where it names the stage alone."""
     return source.partition("/")[2]
-
-
-def at_leaves(function: Callable, tree: object) -> object:
-    """The same lists and dicts with `function` of each leaf."""
-    if isinstance(tree, dict):
-        return {name: at_leaves(function, child) for name, child in tree.items()}
-    return [at_leaves(function, child) for child in tree] if isinstance(tree, list) else function(tree)

@@ -1,0 +1,80 @@
+"""Hashes of sources: what a notebook and the modules that it imports do, however they are laid out and commented."""
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+from antidisrupt_lib.study.circumstances import LIBRARY
+from antidisrupt_lib.study.hashes import file_hash, sha256
+from antidisrupt_lib.study.params import code_cells
+
+
+def notebook_code(path: Path) -> str:
+    """The Python of a notebook: its code cells without the lines that speak to IPython."""
+    lines = [line for cell in code_cells(path) for line in cell["source"].splitlines()]
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def hash_code(code: str, where: str) -> str:
+    """Hash of what the code does, not of how it is laid out.
+
+    Raises:
+        ValueError: it is no valid Python.
+    """
+    try:
+        tree = ast.parse(code)
+    except SyntaxError as error:
+        raise ValueError(f"{where} is no valid Python: {error}. Mend it and run again.") from error
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for scope in ast.walk(tree):
+        if isinstance(scope, documented) and ast.get_docstring(scope, clean=False) is not None:
+            scope.body[0] = ast.Pass()
+    return sha256(ast.dump(tree).encode())
+
+
+def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
+    """{path: hash} of the library's modules that `code` imports, directly or not, and of the data files beside them."""
+    found: dict[str, str] = {}
+    waiting = _imported_files(code, library, package="")
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(library.parent).as_posix()
+        if name not in found:
+            found[name], imported = _read_module(path, path.stat().st_mtime_ns, library)
+            waiting |= imported
+    return dict(sorted(found.items()))
+
+
+@cache
+def _read_module(path: Path, mtime_ns: int, library: Path) -> tuple[str, frozenset[Path]]:
+    """The hash of a module, or of a package's data file, and what it imports; cached until the file changes."""
+    if path.suffix != ".py":
+        return file_hash(path), frozenset()
+    code = path.read_text(encoding="utf-8")
+    package = ".".join(path.parent.relative_to(library.parent).parts)
+    return hash_code(code, str(path)), frozenset(_imported_files(code, library, package))
+
+
+def _imported_files(code: str, library: Path, package: str) -> set[Path]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return {path for name in names if name.split(".")[0] == library.name for path in _module_files(name, library)}
+
+
+def _module_files(name: str, library: Path) -> set[Path]:
+    """What importing a dotted name runs: its module and its packages, these with the data files that lie in them."""
+    parts, files = name.split("."), set()
+    for end in range(1, len(parts) + 1):
+        place = library.parent.joinpath(*parts[:end])
+        if place.with_suffix(".py").is_file():
+            files.add(place.with_suffix(".py"))
+        if (place / "__init__.py").is_file():
+            files.add(place / "__init__.py")
+            files |= {path for path in place.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
+    return files
