@@ -16,6 +16,7 @@ from pathlib import Path
 
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.graph import Node
+from antidisrupt_lib.study.own_code import own_sources
 from antidisrupt_lib.study.params import code_cells
 
 RECORDS = ("notebook.ipynb", "notebook.html", "manifest.json")  # kept with a result, but no part of it
@@ -37,7 +38,7 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
         "notebook": hash_code(code, str(node.notebook.path)),
         "library": library_sources(code, library),
         "threads": node.threads,
-        "inputs": inputs | _named_files(node, library),
+        "inputs": inputs | _named_files(node, library) | _named_code(node),
     }
 
 
@@ -52,6 +53,17 @@ def _named_files(node: Node, library: Path) -> dict[str, str]:
         elif os.path.isdir(beside):
             named[name] = _hash_listing(beside)
     return named
+
+
+def _named_code(node: Node) -> dict[str, str]:
+    """{parameter: hash} of the sources of the user's own code that a parameter names."""
+    named = {name: own_sources(value, node.notebook.path.parent) for name, value in node.parameters.items()}
+    hashes = {
+        name: [{place: hash_code(code, place) for place, code in found.items()} for found in sources.values()]
+        for name, sources in named.items()
+        if any(sources.values())
+    }
+    return {name: _sha256(json.dumps(found, sort_keys=True).encode()) for name, found in hashes.items()}
 
 
 def _hash_listing(folder: Path) -> str:

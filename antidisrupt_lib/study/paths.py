@@ -7,8 +7,10 @@ project, and in full if it doesn't: a project can be moved without its results l
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from antidisrupt_lib.plug_ins import with_paths
 
 LONGEST_NAME = 255  # bytes of one name, on all file systems in use
 LONGEST_PATH = 4096 if os.name == "posix" else 260
@@ -35,19 +37,36 @@ def names_path(parameter: str) -> bool:
 
 
 def located(table: dict[str, object], folder: Path) -> dict[str, object]:
-    """The same table, what may be a path in it bound to `folder`."""
+    """The same table, paths in it bound to `folder`, and those of files of the user's code written out."""
     return {
-        name: PathText(value, folder) if isinstance(value, str) and names_path(name) else value
+        name: PathText(value, folder)
+        if isinstance(value, str) and names_path(name)
+        else with_code(value, lambda path: str(absolute(path, folder)))
         for name, value in table.items()
     }
 
 
-def placed(text: str, notebooks: Path) -> str:
-    """A path as a notebook in the folder `notebooks` gets it; words and names in the zoo stay as they are."""
-    if not isinstance(text, PathText) or is_fixed(text):
-        return str(text)
-    path = absolute(text, text.folder)
-    return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+def with_code(value: object, change: Callable[[str], str]) -> object:
+    """A value with `change` of the path of each file of the user's code that is named in it, however deep."""
+    if isinstance(value, dict):
+        return {name: with_code(part, change) for name, part in value.items()}
+    if isinstance(value, list):
+        return [with_code(part, change) for part in value]
+    return with_paths(value, change) if isinstance(value, str) else value
+
+
+def placed(value: object, notebooks: Path) -> object:
+    """A value as a notebook in the folder `notebooks` gets it: its paths relative to that, or in full.
+
+    Words and names in the zoo stay as they are.
+    """
+
+    def seen_from(path: Path) -> str:
+        return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+
+    if isinstance(value, PathText):
+        return str(value) if is_fixed(value) else seen_from(absolute(value, value.folder))
+    return with_code(value, lambda path: seen_from(Path(path)))
 
 
 def is_fixed(text: str) -> bool:

@@ -47,7 +47,7 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
     given, where = file.stages[name], f"{file.path}, stage {name}"
     notebook = read_notebook(notebooks / f"{given.get('notebook', name)}.ipynb")
     values = {key: value for key, value in given.items() if key not in RESERVED}
-    grid = _check_grid(given.get("grid", {}), values, notebook, where)
+    grid = _check_grid(placed(given.get("grid", {}), notebooks), values, notebook, where)
     require_known(values, [*notebook.parameters, *RESERVED], where, "parameter")
     if "out" in values:
         raise ValueError(f"{where}: `out` is the runner's to give. Leave it out.")
@@ -57,14 +57,14 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
     for changes in (file.common, values):
         known = {key: value for key, value in changes.items() if key in plain}
         plain |= {key: _read_value(notebook.parameters[key], value, notebooks, where) for key, value in known.items()}
-    variants = {key: _check_entries(given.get(key, []), key, where) for key in ("skip", "only")}
+    variants = {key: _check_entries(placed(given.get(key, []), notebooks), key, where) for key in ("skip", "only")}
     threads = check(Parameter("threads", 1, PositiveInt), given.get("threads", file.threads), where)
     return Stage(name, where, notebook, plain, sources, grid, **variants, threads=threads)
 
 
 def _read_value(parameter: Parameter, value: object, notebooks: Path, where: str) -> object:
     """The value as its notebook gets it."""
-    return check(parameter, placed(value, notebooks) if parameter.is_path and isinstance(value, str) else value, where)
+    return check(parameter, placed(value, notebooks), where)
 
 
 def _check_grid(grid: object, values: dict, notebook: Notebook, where: str) -> dict[str, list]:
