@@ -34,6 +34,21 @@ def promised(folder: Path | str) -> dict:
     return {}
 
 
+def require_promised(name: str, path: Path | str, what: str) -> None:
+    """Refuse to import somebody's own code because the card of weights names it: weights never choose what runs.
+
+    The stage that made them has promised it (`code`, of notebook 02, 07 or 14), or the caller names it himself.
+
+    Raises:
+        ValueError: nobody has.
+    """
+    if name not in promised(Path(path).parent).get("code", {}):
+        raise ValueError(
+            f"{path} is of {what} of somebody's own, {name}, and weights alone run no code: leave them in the folder "
+            "of the stage that made them, or name the code yourself where they are given."
+        )
+
+
 def at_least(least: float, **values: float) -> None:
     """Refuse a parameter that is too small, by its name.
 

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import torch
@@ -252,13 +253,19 @@ def _check_architecture(make: Callable[..., nn.Module], architecture: object, st
     largest = max([len(state), *(size for value in state.values() for size in value.shape)])
     for name, value in architecture.items():
         try:
-            TypeAdapter(signature.parameters[name].annotation).validate_json(json.dumps(value), strict=True)
+            TypeAdapter(_annotation(signature, name)).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             raise ValueError(f"{name} is {value!r}, {error.errors()[0]['msg']}") from error
         numbers = value if isinstance(value, list) else [value]
         sizes = [number for number in numbers if type(number) is int and name != "seed"]
         if len(numbers) > DEEPEST or any(not 0 <= number <= largest for number in sizes):
             raise ValueError(f"{name} is {value}, and its tensors allow 0 to {largest}")
+
+
+def _annotation(signature: inspect.Signature, name: str) -> object:
+    """What an argument may be; anything, where its maker doesn't say."""
+    said = signature.parameters[name].annotation if name in signature.parameters else inspect.Parameter.empty
+    return Any if said is inspect.Parameter.empty else said
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], origin: Path | str) -> None:

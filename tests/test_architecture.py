@@ -9,13 +9,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "antidisrupt_lib"
 CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
-BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images", "rehearsal"}  # for all rooms
+BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images", "rehearsal", "plug_ins"}  # for all rooms
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "metrics": BASE | {"metrics"},
     "claims": {"metrics", "claims"},  # knows results rows, and none of what made them
     "tables": {"metrics", "claims"},
     "plots": BASE | {"metrics", "tables", "plots"},
-    "study": {"study"},
+    "study": {"study", "plug_ins", "fingerprint"},  # which need no tensors: what of a name is code, and whose it is
     "by_hand": set(),
     "seeding": set(),
     "weights": set(),
@@ -23,6 +23,7 @@ ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "fingerprint": set(),
     "naming": {"fingerprint"},
     "images": {"naming"},
+    "plug_ins": {"fingerprint"},
     "rehearsal": {"weights"},
 }
 TENSORS = {"torch", "torchvision", "timm", "diffusers", "torchmetrics", "safetensors"}

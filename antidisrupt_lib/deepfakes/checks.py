@@ -22,7 +22,8 @@ def check_forger(weights: str, config: ForgerConfig | V2Config, size: int | None
         FileNotFoundError, ValueError: the weights, or the networks, don't fit; the text says why.
     """
     if weights:
-        generator = load_generator(weights, size)
+        given = {} if isinstance(config, V2Config) else {"network": config.network, "architecture": config.architecture}
+        generator = load_generator(weights, size, **given)
     else:
         generator = (_check_v2 if isinstance(config, V2Config) else _check_training)(config, size)
     return [name for name, _ in generator.named_modules() if name]

@@ -8,7 +8,8 @@ from antidisrupt_lib.deepfakes.attention import AttentionGenerator
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Generator, require_labels
 from antidisrupt_lib.deepfakes.stargan_v2 import PARTS, StarGANv2, official_architecture
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
-from antidisrupt_lib.rehearsal import require_multiple, try_network
+from antidisrupt_lib.plug_ins import code_name, is_plug_in, plug_in, short_name
+from antidisrupt_lib.rehearsal import require_multiple, require_promised, try_network
 from antidisrupt_lib.weights import first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -20,18 +21,36 @@ NETWORKS: dict[str, type[nn.Module]] = {
 
 
 def make_generator(network: str, architecture: dict) -> nn.Module:
-    """An untrained generator of the family.
+    """An untrained generator of the family, or of a class of your own, by its dotted name.
 
     Raises:
         ValueError: there is no such network, or it has no such argument.
     """
-    if network not in NETWORKS:
-        raise ValueError(f"There is no forger {network!r}. Choose from: {', '.join(NETWORKS)}.")
+    make = _class_of(network)
     try:
-        return NETWORKS[network](**architecture)
+        generator = make(**architecture)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         why = first_sentence(error)
         raise ValueError(f"The forger {network} can't be built of {architecture}: {why}.") from error
+    return _described(generator, architecture)
+
+
+def _class_of(network: str) -> type[nn.Module]:
+    if is_plug_in(network):
+        return plug_in(network, "forger")
+    if network not in NETWORKS:
+        raise ValueError(
+            f"There is no forger {network!r}. Choose from: {', '.join(NETWORKS)}, or give a class of yours, as "
+            "module:class."
+        )
+    return NETWORKS[network]
+
+
+def _described(generator: nn.Module, architecture: dict) -> nn.Module:
+    """The generator, which knows the arguments that it was made of."""
+    if not hasattr(generator, "architecture"):
+        generator.architecture = architecture
+    return generator
 
 
 def check_generator(network: str, architecture: dict, size: int | None, what: str) -> nn.Module:
@@ -44,12 +63,14 @@ def check_generator(network: str, architecture: dict, size: int | None, what: st
     Raises:
         ValueError: it can't be built, or can't edit images of this size.
     """
+    _class_of(network)  # refuses what is none in its own words
     outline = try_network(lambda: make_generator(network, architecture), what=what)
     if absent := [place for place in outline.architecture.get("attributes", []) if place not in range(len(ATTRIBUTES))]:
         raise ValueError(f"{what} edits by the label at place {absent[0]}, and there are {len(ATTRIBUTES)} from 0 on.")
     if size is not None:
         halvings = {"stargan": 2, "stargan_v2": 0}.get(network)
-        require_multiple(size, 2 ** (outline.architecture["layers"] if halvings is None else halvings), what)
+        if network in NETWORKS:
+            require_multiple(size, 2 ** (outline.architecture["layers"] if halvings is None else halvings), what)
         image = (1, 3, size, size)
         try_network(lambda: outline, image, (1, len(ATTRIBUTES)), what=what, gives=image)
     return outline
@@ -63,8 +84,9 @@ def card(generator: nn.Module, weights: Path | str = "", *, name: str = "", **mo
         name: "" takes that of the file, or else the network's.
         more: what else the card is to tell.
     """
-    network = next(network for network, kind in NETWORKS.items() if type(generator) is kind)
-    known = forger_name(weights) if weights else network
+    own = code_name(type(generator))
+    network = next((network for network, kind in NETWORKS.items() if type(generator) is kind), own)
+    known = forger_name(weights) if weights else short_name(network)
     return {"name": name or known, "network": f"{network} generator", "architecture": generator.architecture} | more
 
 
@@ -76,13 +98,17 @@ def forger_name(path: Path | str) -> str:
     return about.get("name") or Path(path).stem
 
 
-def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
+def load_generator(
+    path: Path | str, size: int | None = None, *, network: str = "", architecture: dict | None = None
+) -> nn.Module:
     """A generator from this project's safetensors or from official weights, by the ending.
 
     Official weights are those of StarGAN (`200000-G.ckpt`) and of StarGAN v2 for CelebA-HQ (`100000_nets_ema.ckpt`).
 
     Args:
         size: of the images that it is to edit, in pixels, if that is known.
+        network: the dotted name of a class of your own, if the weights are for that; else the card says.
+        architecture: its arguments, where no card tells them.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or it doesn't fit; the text says what differs.
@@ -95,6 +121,12 @@ def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
         state, about = {name: value for name, value in tensors.items() if not name.endswith(running)}, {}
         if f"{PARTS[0]}.from_rgb.weight" in state:
             about = {"network": "stargan_v2", "architecture": official_architecture(state, path)}
+    named = str(about.get("network", "stargan")).removesuffix(" generator")
+    if is_plug_in(network):
+        return _load_own(path, network, about.get("architecture", architecture or {}), state, size)
+    if is_plug_in(named):
+        require_promised(named, path, "a forger")
+        return _load_own(path, named, about.get("architecture", {}), state, size)
     kind = " ".join(str(about.get("network", "stargan")).split())[:40]
     network = kind.lower().removesuffix(" generator")
     if network not in NETWORKS:
@@ -105,6 +137,14 @@ def load_generator(path: Path | str, size: int | None = None) -> nn.Module:
     require_size(about, size, path)
     check_generator(network, generator.architecture, size, f"The generator in {path}")
     return generator
+
+
+def _load_own(
+    path: Path | str, network: str, architecture: dict, state: dict[str, Tensor], size: int | None
+) -> nn.Module:
+    """A generator of somebody's own class, which the user has named."""
+    check_generator(network, architecture, size, f"The generator in {path}")
+    return _described(rebuild(_class_of(network), architecture, state, path), architecture)
 
 
 def _layout(state: dict[str, Tensor], path: Path | str) -> dict[str, int]:

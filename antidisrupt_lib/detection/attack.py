@@ -1,7 +1,8 @@
 """Attacks on detectors: fakes that pass for real, by the attacks of the one gradient engine, in 8 bits.
 
 An attack is called by its name, its size, and what it reckons with, each where it applies:
-`pgd_2_255`, `fgsm_5.1_255`, `cw_l2` (which has no size), `pgd_2_255_through_jpeg_75+jpeg_90`.
+`pgd_2_255`, `fgsm_5.1_255`, `cw_l2` (which has no size), `pgd_2_255_through_jpeg_75+jpeg_90`; one of your own is
+`mylab.attacks:langevin_2_255`.
 """
 
 import re
@@ -23,6 +24,7 @@ from antidisrupt_lib.disruption.objectives import Objective, Transform, loss_and
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.images import check_images
 from antidisrupt_lib.naming import base_name, display_name
+from antidisrupt_lib.plug_ins import is_plug_in, short_name
 from antidisrupt_lib.seeding import image_generators
 
 BOUNDED = tuple(name for name, attack in ATTACKS.items() if not declarations(attack).other_ball)
@@ -66,12 +68,15 @@ def parse_attack(name: str) -> NamedAttack:
         ValueError: there is no such attack.
     """
     kind, eps, through = re.fullmatch(r"(.+?)(?:_(\d+(?:\.\d+)?)_255)?(?:_through_(.+))?", name or "?").groups()
+    size, through = float(eps) / 255 if eps else 1.0, tuple(through.split("+")) if through else ()
+    if is_plug_in(kind):
+        return own_attack(find_attack(kind), size, name=short_name(name), seen_through=through)
     if not (kind in BOUNDED and eps and float(eps) >= 1) and not (kind == "cw_l2" and eps is None):
         raise ValueError(
             f"There is no attack on detectors {name!r}. Name cw_l2, or one of {', '.join(BOUNDED)} with its eps, as in "
             "pgd_2_255 (1 or more: 8 bits hold no less); with _through_jpeg_75+jpeg_90, it reckons with what follows."
         )
-    return NamedAttack(name, kind, float(eps) / 255 if eps else 1.0, tuple(through.split("+")) if through else ())
+    return NamedAttack(name, kind, size, through)
 
 
 def own_attack(attack: Attack, eps: float, *, name: str = "", seen_through: Sequence[str] = ()) -> NamedAttack:

@@ -1,4 +1,7 @@
-"""Detectors: any timm network with one logit, behind `detect(x) -> P(fake)`, x float32 NCHW in [0, 1]."""
+"""Detectors: any timm network with one logit, or one of your own, behind `detect(x) -> P(fake)`.
+
+Images x are float32 NCHW in [0, 1].
+"""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -13,8 +16,9 @@ from antidisrupt_lib.detection.objectives import check_finite, logits, one_per_i
 from antidisrupt_lib.detection.smooth import smooth_relus
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.naming import display_name
-from antidisrupt_lib.rehearsal import try_network
-from antidisrupt_lib.weights import first_sentence, load_network
+from antidisrupt_lib.plug_ins import is_plug_in, plug_in
+from antidisrupt_lib.rehearsal import require_promised, try_network
+from antidisrupt_lib.weights import first_sentence, load_network, read_weights
 
 Detect = Callable[[Tensor], Tensor]
 
@@ -25,6 +29,8 @@ ALIASES = {"xception": "legacy_xception"}  # the field's Xception is Chollet's, 
 def check_detector(name: str, size: int | None = None, pretrained: bool = False, half_huber: bool = False) -> str:
     """The timm name of a detector, which is tried on the meta device before anything is trained or downloaded.
 
+    A name of somebody's own, `module:callable`, stays as it is.
+
     Args:
         size: of the images, in pixels; without it, the network is only looked up.
 
@@ -32,11 +38,13 @@ def check_detector(name: str, size: int | None = None, pretrained: bool = False,
         ValueError: timm has no such network or no weights for it, or it can't take images of this size.
     """
     known = ALIASES.get(name, name)
-    if not timm.is_model(known):
+    if is_plug_in(known):
+        _check_own(known, pretrained)
+    elif not timm.is_model(known):
         near = get_close_matches(known, timm.list_models(), n=3)
         hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists them all."
         raise ValueError(f"timm {timm.__version__} has no network called {known!r}. {hint}")
-    if pretrained and not timm.is_model_pretrained(known):
+    elif pretrained and not timm.is_model_pretrained(known):
         raise ValueError(f"timm {timm.__version__} has no pretrained weights for {known!r}: set pretrained to false.")
     if size is not None:
         what = f"The detector {name}"
@@ -44,8 +52,14 @@ def check_detector(name: str, size: int | None = None, pretrained: bool = False,
     return known
 
 
+def _check_own(name: str, pretrained: bool) -> None:
+    plug_in(name, "detector")
+    if pretrained:
+        raise ValueError(f"timm has no weights for {name}, which is your own: set pretrained to false.")
+
+
 class Detector(nn.Module):
-    """Logit of "fake" for images in [0, 1], which the network gets as (x - 0.5) / 0.5.
+    """Logit of "fake" for images in [0, 1], which timm's networks get as (x - 0.5) / 0.5, and your own as they are.
 
     Args:
         pretrained: start from timm's weights, which are downloaded unless this machine has them already.
@@ -64,10 +78,14 @@ class Detector(nn.Module):
             smooth_relus(self.network)
 
     def forward(self, x: Tensor) -> Tensor:
+        if is_plug_in(self.architecture["name"]):
+            return one_per_image(self.network(x), x, self.network)
         return self.network(2 * x - 1).squeeze(1)
 
 
 def _create(name: str, pretrained: bool) -> nn.Module:
+    if is_plug_in(name):
+        return plug_in(name, "detector")()
     if not pretrained:
         return timm.create_model(name, num_classes=1)
     try:
@@ -108,6 +126,9 @@ def load_with_axes(path: Path | str) -> tuple[Detector, dict]:
 
 
 def _load(path: Path | str) -> tuple[Detector, dict]:
+    architecture = read_weights(path)[1].get("architecture")
+    if isinstance(architecture, dict) and is_plug_in(name := architecture.get("name")):
+        require_promised(name, path, "a detector")
     return load_network(path, {"detector": Detector}, "a detector")
 
 

@@ -1,6 +1,7 @@
 """Disrupting a FaceSet: the attack, its conditioning, and the 8 bits in which a photo is published."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import lcm
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from antidisrupt_lib.disruption.objectives import (
     Objective,
     Transform,
     away_from_target,
+    by_measure,
     identity,
     in_turn,
     jointly,
@@ -29,11 +31,13 @@ from antidisrupt_lib.disruption.universal import fixed_perturbation, universal_p
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 from antidisrupt_lib.images import check_images
 from antidisrupt_lib.naming import base_name, display_name
+from antidisrupt_lib.plug_ins import is_plug_in, plug_in, short_name
 from antidisrupt_lib.seeding import generator, image_generators
 
 TARGETS = {"grey": GREY, "black": BLACK, "white": WHITE}
 OBJECTIVES = ("away", *TARGETS, "identity")
 CONDITIONINGS = ("own", "in_turn", "jointly", *ATTRIBUTES)
+OWN = "a function of yours, as module:function"
 
 SeenThrough = Callable[[Sequence[Generator]], Sequence[Transform]]  # one generator per image to the transforms
 
@@ -48,7 +52,8 @@ def make_objective(
     """The objective called `name`, for photos x with own labels c.
 
     Args:
-        name: "away" from the clean output, or towards "grey", "black", "white", or the photo itself, "identity".
+        name: "away" from the clean output, or towards "grey", "black", "white", or the photo itself, "identity"; or
+            your own, by its dotted name: objective(y, y0, x) -> N, of edits y = forge(x_adv, c) and y0 = forge(x, c).
         conditioning: the labels attacked: the photo's "own"; the five translations "in_turn", one a call, or "jointly";
             or one translation, by its attribute, as Ruiz et al. publish it.
         transforms: what may happen to the photo before it is forged; nothing, if empty.
@@ -60,7 +65,7 @@ def make_objective(
     check_choices(name, conditioning)
     conditions = choose_conditions(c, conditioning)
     targets = [_target(name, forge, x, condition) for condition in conditions]
-    goal = away_from_target if name == "away" else towards_target
+    goal = _goal(name, x)
     table = [
         [goal(forge, target, condition, transform) for transform in transforms or [identity]]
         for target, condition in zip(targets, conditions, strict=True)
@@ -73,13 +78,15 @@ def make_objective(
 
 
 def find_attack(attack: Attack | str, as_published: bool = False) -> Attack:
-    """The attack of this name, or the function that was given; in its published form, where it has one.
+    """The attack of this (maybe dotted) name, or the function that was given; in its published form, where it has one.
 
     Raises:
-        ValueError: there is no such attack; the text names those that there are.
+        ValueError: there is no such attack; the text names those that there are, or what is wrong with yours.
     """
+    if is_plug_in(attack):
+        attack = plug_in(attack, "attack")
     if not callable(attack) and not (isinstance(attack, str) and attack in ATTACKS):
-        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give a function.")
+        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give {OWN}.")
     found = attack if callable(attack) else ATTACKS[attack]
     return published_form(found) if as_published else found
 
@@ -91,8 +98,10 @@ def check_choices(objective: str, conditioning: str, attack: Attack | str = "pgd
         ValueError: with the names that there are.
     """
     find_attack(attack)
-    if objective not in OBJECTIVES:
-        raise ValueError(f"There is no objective {objective!r}. Choose from: {', '.join(OBJECTIVES)}.")
+    if is_plug_in(objective):
+        plug_in(objective, "objective")
+    elif objective not in OBJECTIVES:
+        raise ValueError(f"There is no objective {objective!r}. Choose from: {', '.join(OBJECTIVES)}, or give {OWN}.")
     if conditioning not in CONDITIONINGS:
         raise ValueError(f"There is no conditioning {conditioning!r}. Choose from: {', '.join(CONDITIONINGS)}.")
 
@@ -105,9 +114,16 @@ def choose_conditions(c: Tensor, conditioning: str) -> list[Tensor]:
     return [five[ATTRIBUTES.index(conditioning)]] if conditioning in ATTRIBUTES else five
 
 
+def _goal(name: str, x: Tensor) -> Callable[..., Objective]:
+    """What makes an objective of (forge, target, c, transform)."""
+    if is_plug_in(name):
+        return partial(by_measure, plug_in(name, "objective"), x)
+    return away_from_target if name == "away" else towards_target
+
+
 @torch.no_grad()
 def _target(name: str, forge: Forger, x: Tensor, c: Tensor) -> Tensor:
-    if name == "away":
+    if name == "away" or is_plug_in(name):
         return forge(x, c)
     return x if name == "identity" else torch.full_like(x, TARGETS[name])
 
@@ -126,9 +142,14 @@ def attack_name(
     layer: str = "", seen_through: Sequence[str] = (), expectation: bool = False,
 ) -> str:  # fmt: skip
     """What the results call an attack: its own name, then every choice that differs from the plain form's."""
+    attack, seen_through = short_name(attack), list(map(short_name, seen_through))
     if as_published:
         return f"{attack}_as_published"
-    chosen = [attack, "" if objective == "away" else objective, "" if conditioning == "in_turn" else conditioning]
+    chosen = [
+        attack,
+        "" if objective == "away" else short_name(objective),
+        "" if conditioning == "in_turn" else conditioning,
+    ]
     chosen += [layer, "through_" + "+".join(seen_through) if seen_through else "", "expectation" * expectation]
     return "_".join(word for word in chosen if word)
 
@@ -176,7 +197,8 @@ def write_disrupted(
     """Disrupt every photo and write the result as a FaceSet whose axes tell the attack.
 
     Args:
-        attack: a name of ATTACKS or a function of the shared signature, however it was made.
+        attack: a name of ATTACKS, or the dotted name of your own; or a function of the shared signature, however it was
+            made.
         objective, conditioning, expectation: see `make_objective`.
         seen_through: makes a batch's transforms, given a generator per image for what is random in them.
         as_published: the original's form, see `disrupt`.

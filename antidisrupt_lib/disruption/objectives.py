@@ -71,6 +71,18 @@ def towards_target(forge: Forger, target: Tensor | float, c: Tensor, transform: 
     return towards
 
 
+def by_measure(
+    measure: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, forge: Forger, y0: Tensor, c: Tensor,
+    transform: Transform = identity,
+) -> Objective:  # fmt: skip
+    """Raise measure(y, y0, x) -> N of the edits y = G(transform(x + delta), c) and y0 = G(x, c) of photos x."""
+
+    def measured(x_adv: Tensor) -> Tensor:
+        return measure(forge(transform(x_adv), c), y0, x)
+
+    return measured
+
+
 def in_turn(objectives: Sequence[Objective]) -> Objective:
     """Each call takes the next objective, and the first again after the last."""
     if len(objectives) == 1:

@@ -4,7 +4,7 @@ The forger, the extractor and the classifier come in as functions, so that this 
 images.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,8 +32,11 @@ from antidisrupt_lib.metrics.distributions import in_manifold, kernel_draws
 from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
 from antidisrupt_lib.metrics.intervals import FREE, POSITIVE, Draws, interval, set_draws
 from antidisrupt_lib.metrics.results import join_notes, mean_result, plain_result, result
+from antidisrupt_lib.plug_ins import is_plug_in, plug_in, short_name
 
 Outputs = Callable[[Tensor, slice], Tensor]
+Metric = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""metric(y, y0, x) -> N numbers: the edits of treated photos, of the clean ones, and the clean photos, in [0, 1]."""
 
 UNITS = {
     "psnr": "dB, photo against original",
@@ -51,6 +54,7 @@ UNITS = {
     "perceptual_attribute_classifier": "squared distance of unit features, summed over layers; not LPIPS",
 }
 MASKED = ("l2_masked", "share_disrupted_masked", "d_mask")  # not defined where the edit changed nothing
+OWN_UNIT = "a metric of your own, mean over edits"
 NEIGHBOURS = 3
 PUBLISHED_BATCH = 32
 FRECHET_DRAWS = 400  # each takes a singular value decomposition
@@ -79,6 +83,7 @@ class Comparison:
 def compare(
     clean: Iterable[tuple[slice, Tensor]], treated: Iterable[tuple[slice, Tensor]], outputs: Outputs,
     extractor: Extractor, device: torch.device | str = "cpu", classifier: Classifier | None = None,
+    metrics: Sequence[str] = (),
 ) -> Comparison:  # fmt: skip
     """Compare treated photos with the clean ones, batch by batch.
 
@@ -87,12 +92,18 @@ def compare(
         outputs: outputs(x, rows) -> T x n x 3 x H x W, the deepfakes of these rows.
         extractor: images to features, for the distances between distributions.
         classifier: for the attributes kept and the perceptual distance, which are left out without it.
+        metrics: dotted names of your own (`Metric`), called by their short names.
+
+    Raises:
+        ValueError: a metric of yours can't be imported, or gives anything but a number per image.
     """
+    own = own_metrics(metrics)
     parts = []
     for (rows, x0), (_, x) in zip(clean, treated, strict=True):
         x0, x = x0.to(device), x.to(device)
         y0, y = outputs(x0, rows), outputs(x, rows)
-        fakes = [_compare_fakes(*pair, x0, classifier) for pair in zip(y, y0, strict=True)]
+        pairs = list(zip(y, y0, strict=True))
+        fakes = [_compare_fakes(*pair, x0, classifier) | _compare_by(own, *pair, x0) for pair in pairs]
         parts.append((
             _compare_photos(x, x0, classifier),
             {name: torch.stack([fake[name] for fake in fakes], 1) for name in fakes[0]},
@@ -138,6 +149,31 @@ def _compare_fakes(y: Tensor, y0: Tensor, x0: Tensor, classifier: Classifier | N
     return measured
 
 
+def own_metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Metrics by what the results call them.
+
+    Raises:
+        ValueError: one can't be imported, isn't yours, or is called like one of ours.
+    """
+    for name in names:
+        if not is_plug_in(name):
+            raise ValueError(
+                f"There is no metric {name!r}: all of ours are measured. Give your own, as module:function."
+            )
+        if short_name(name) in UNITS:
+            raise ValueError(f"The metric {name} is called like one of ours: rename your function.")
+    return {short_name(name): plug_in(name, "metric") for name in names}
+
+
+def _compare_by(metrics: Mapping[str, Metric], y: Tensor, y0: Tensor, x: Tensor) -> dict[str, Tensor]:
+    found = {name: metric(y, y0, x) for name, metric in metrics.items()}
+    for name, values in found.items():
+        if not isinstance(values, Tensor) or values.shape != (len(x),):
+            given = tuple(values.shape) if isinstance(values, Tensor) else f"a {type(values).__name__}"
+            raise ValueError(f"The metric {name} gives {given} for {len(x)} images; it must give one number each.")
+    return {name: values.float() for name, values in found.items()}
+
+
 def _join(parts: tuple[dict[str, Tensor], ...]) -> dict[str, np.ndarray]:
     return {name: _array([part[name] for part in parts]) for name in parts[0]}
 
@@ -171,7 +207,7 @@ def comparison_results(
             defined = ~np.isnan(values)
             units, values = units[defined], values[defined]
             note = join_notes("" if defined.all() else f"{(~defined).sum()} edits changed no pixel", fixed(axes))
-        rows.append(mean_result(axes, name, values, units, UNITS[name], note))
+        rows.append(mean_result(axes, name, values, units, UNITS.get(name, OWN_UNIT), note))
     empty = np.isnan(found.fakes["l2_masked"]) & ~np.isnan(found.fakes["l2"])
     rows.append(plain_result(axes, "empty_masks", empty.sum(), empty.size, "edits that changed no pixel"))
     rows += _as_published_rows(found, axes, extractor_name)

@@ -13,11 +13,12 @@ from torch import Tensor
 from antidisrupt_lib.metrics.comparison import Outputs, fixed
 from antidisrupt_lib.metrics.distances import l2, success
 from antidisrupt_lib.metrics.results import mean_result
+from antidisrupt_lib.plug_ins import short_name
 
 
 def defence_label(forger_defence: str, purifier: str) -> str:
     """What stands on the purifier axis: the forger's own defence and the purifier, those that there are, else none."""
-    return "+".join(name for name in (forger_defence, purifier) if name not in ("", "none")) or "none"
+    return "+".join(short_name(name) for name in (forger_defence, purifier) if name not in ("", "none")) or "none"
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
+from antidisrupt_lib.plug_ins import is_plug_in, plug_in
 from antidisrupt_lib.purification.autoencoders import AUTOENCODERS, load_autoencoders
 from antidisrupt_lib.purification.compose import Composed
 from antidisrupt_lib.purification.deep_image_prior import (
@@ -36,6 +37,7 @@ from antidisrupt_lib.purification.purifiers import (
     OneStep,
     Purifier,
     ReverseDiffusion,
+    network_calls,
     purified_by,
 )
 from antidisrupt_lib.purification.schedule import T
@@ -127,7 +129,8 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
 
     Args:
         name: one of `purifier_names()`, such as `reverse_diffusion`, `reverse_diffusion_20`, `ddim_30x3` or `jpeg_75`;
-            or several joined by `+`, which work from left to right: `gaussian_blur+reverse_diffusion`.
+            or one of your own, such as `mylab.filters:rescale`; or several joined by `+`, which work from left to
+            right: `gaussian_blur+reverse_diffusion`.
         folder: read only if some part has weights, and only after all of the name is understood; else it may be "".
 
     Raises:
@@ -140,6 +143,8 @@ def load_purifier(name: str, folder: Path | str, device: torch.device | str = "c
 
 def _loader(name: str) -> Loader:
     """What loads one purifier; what is wrong with its name is said here, before any file is read."""
+    if is_plug_in(name):
+        return _own(name)
     if name in AUTOENCODERS:
         return partial(_load_autoencoder, name)
     found = re.fullmatch(r"(\D+?)(?:_(\d+(?:\.\d+)?)(?:x(\d+))?)?", name)
@@ -148,13 +153,21 @@ def _loader(name: str) -> Loader:
     typed = list(zip(types.values(), texts, strict=False))
     if kind is None or len(texts) > len(types) or any(type_ is int and "." in text for type_, text in typed):
         raise ValueError(
-            f"There is no purifier {name!r}. Choose one, or several joined by +, of: {', '.join(purifier_names())}."
+            f"There is no purifier {name!r}. Choose one, or several joined by +, of: {', '.join(purifier_names())}; or "
+            "name a function of yours, as module:function."
         )
     numbers = [type_(text) for type_, text in typed]
     if base in DIFFUSIONS:
         return partial(_load_diffusion, name, kind(None, *numbers))
     purifier = kind(*numbers)
     return lambda folder, device: purifier
+
+
+def _own(name: str) -> Loader:
+    """What gives somebody's own purifier, which must say what it costs."""
+    purifier = plug_in(name, "purifier")
+    network_calls(purifier)
+    return lambda folder, device: purifier.to(device) if isinstance(purifier, nn.Module) else purifier
 
 
 def _load_diffusion(name: str, untrained: Diffusion, folder: Path, device: torch.device | str) -> Diffusion:

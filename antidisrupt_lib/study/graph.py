@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import product
 from pathlib import Path, PurePosixPath
 
+from antidisrupt_lib.plug_ins import short_name
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.params import Notebook, require_known
 from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, at_leaves, require_names, texts_in_table
@@ -245,4 +246,4 @@ def _has(row: _Row, entry: dict) -> bool:
 
 
 def _axes_text(variant: dict) -> str:
-    return ",".join(f"{axis}={value}" for axis, value in variant.items())
+    return ",".join(f"{axis}={short_name(str(value))}" for axis, value in variant.items())

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict  # as pydantic wants it before Python 3.
 from antidisrupt_lib.study.circumstances import LIBRARY, versions
 from antidisrupt_lib.study.graph import Node
 from antidisrupt_lib.study.hashes import EXHIBITS, content_without_times, file_hash, folder_hash, read_hash, sha256
+from antidisrupt_lib.study.own_code import own_sources
 from antidisrupt_lib.study.paths import located_text
 from antidisrupt_lib.study.sources import hash_code, library_sources, notebook_code
 
@@ -76,7 +77,7 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
         "notebook": hash_code(code, str(node.notebook.path)),
         "library": library_sources(code, library),
         "threads": node.threads,
-        "inputs": inputs | named_content(node, library),
+        "inputs": inputs | named_content(node, library) | _named_code(node),
         "versions": versions(),
     }
 
@@ -91,6 +92,17 @@ def named_content(node: Node, library: Path = LIBRARY) -> dict[str, str]:
         elif path and os.path.isdir(path):
             found[label] = folder_hash(path)
     return found
+
+
+def _named_code(node: Node) -> dict[str, str]:
+    """{parameter: hash} of the sources of the user's own code that a parameter names."""
+    named = {name: own_sources(value, node.notebook.path.parent) for name, value in node.parameters.items()}
+    hashes = {
+        name: [{place: hash_code(code, place) for place, code in found.items()} for found in sources.values()]
+        for name, sources in named.items()
+        if any(sources.values())
+    }
+    return {name: sha256(json.dumps(found, sort_keys=True).encode()) for name, found in hashes.items()}
 
 
 def recipe_key(recipe: dict) -> str:

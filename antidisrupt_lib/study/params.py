@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from antidisrupt_lib.plug_ins import short_name
 from antidisrupt_lib.study.paths import names_path
 from antidisrupt_lib.study.yaml_files import shown
 
@@ -180,8 +181,8 @@ def _is_number(text: str) -> bool:
 
 
 def is_file_safe(value: object) -> bool:
-    """Whether a value can be (part of) a folder's name on every system."""
-    text = str(value)
+    """Whether a value can be (part of) a folder's name on every system; the user's code goes by its callable's."""
+    text = short_name(str(value))
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", text, re.IGNORECASE)  # Windows's devices
     fits = re.fullmatch(r"[\w+-]([\w.+-]*[\w+-])?", text) is not None
     return isinstance(value, str | int | float) and fits and not reserved
@@ -189,7 +190,7 @@ def is_file_safe(value: object) -> bool:
 
 def folder_names(values: Iterable[object]) -> set[str]:
     """The names that values give folders, alike where a file system takes no notice of case or composition."""
-    return {unicodedata.normalize("NFC", str(value)).casefold() for value in values}
+    return {unicodedata.normalize("NFC", short_name(str(value))).casefold() for value in values}
 
 
 def require_known(names: Iterable[str], known: Iterable[str], where: str, what: str = "name") -> None:

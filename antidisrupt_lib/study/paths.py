@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from antidisrupt_lib.plug_ins import with_paths
+
 LONGEST_NAME = 255  # bytes of one name, on all file systems in use
 LONGEST_PATH = 4096 if os.name == "posix" else 260
 LONGEST_NODE = 220  # bytes of a node's id: names of files about it are longer
@@ -55,22 +57,44 @@ def texts_in_table(table: dict[str, object]) -> dict[str, str]:
 
 
 def located(table: dict[str, object], folder: Path) -> dict[str, object]:
-    """The same table, what may be a path in it bound to `folder`, also in lists and dicts, and on a grid's axes."""
+    """The same table: paths in it bound to `folder`, and those of files of the user's code written out.
+
+    Both may lie in lists and dicts, and on the axes of a grid.
+    """
 
     def bound(value: object) -> object:
         return PathText(value, folder) if isinstance(value, str) else value
 
-    placed = {name: at_leaves(bound, value) if names_path(name) else value for name, value in table.items()}
+    def written_out(value: object) -> object:
+        return with_code(value, lambda path: str(absolute(path, folder)))
+
     grid = table.get("grid")
-    return placed | ({"grid": located(grid, folder)} if isinstance(grid, dict) else {})
+    within = {
+        name: at_leaves(bound, value) if names_path(name) else written_out(value) for name, value in table.items()
+    }
+    return within | ({"grid": located(grid, folder)} if isinstance(grid, dict) else {})
+
+
+def with_code(value: object, change: Callable[[str], str]) -> object:
+    """A value with `change` of the path of each file of the user's code that is named in it, however deep."""
+    return at_leaves(lambda leaf: with_paths(leaf, change) if isinstance(leaf, str) else leaf, value)
 
 
 def placed(value: object, notebooks: Path) -> object:
-    """A path as a notebook in the folder `notebooks` gets it; words, names in the zoo and no texts stay as they are."""
-    if not isinstance(value, PathText) or is_fixed(value):
-        return str(value) if isinstance(value, str) else value
-    path = absolute(value, value.folder)
-    return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+    """A value as a notebook in the folder `notebooks` gets it: its paths relative to that, or in full.
+
+    Words and names in the zoo stay as they are.
+    """
+
+    def seen_from(path: Path) -> str:
+        return os.path.relpath(path, notebooks) if path.is_relative_to(notebooks.parent) else str(path)
+
+    def leaf(text: object) -> object:
+        if isinstance(text, PathText):
+            return str(text) if is_fixed(text) else seen_from(absolute(text, text.folder))
+        return with_code(text, lambda path: seen_from(Path(path)))
+
+    return at_leaves(leaf, value)
 
 
 def located_text(text: str, notebooks: Path, library: Path) -> Path | None:

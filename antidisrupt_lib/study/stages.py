@@ -51,7 +51,7 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
     given, where = file.stages[name], f"{file.path}, stage {name}"
     notebook = read_notebook(notebooks / f"{given.get('notebook', name)}.ipynb")
     values = {key: value for key, value in given.items() if key not in RESERVED}
-    grid, places = _check_grid(given.get("grid", {}), values, notebook, notebooks, where)
+    grid, places = _check_grid(placed(given.get("grid", {}), notebooks), values, notebook, where)
     require_known(values, [*notebook.parameters, *RESERVED], where, "parameter")
     if "out" in values:
         raise ValueError(f"{where}: `out` is the runner's to give. Leave it out.")
@@ -61,7 +61,7 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
     for changes in (file.common, values):
         known = {key: value for key, value in changes.items() if key in plain}
         plain |= {key: _read_value(notebook.parameters[key], value, notebooks, where) for key, value in known.items()}
-    variants = {key: _check_entries(given.get(key, []), key, where) for key in ("skip", "only")}
+    variants = {key: _check_entries(placed(given.get(key, []), notebooks), key, where) for key in ("skip", "only")}
     threads = check(Parameter("threads", 1, PositiveInt), given.get("threads", file.threads), where)
     limit = Parameter("time_limit", None, PositiveFloat | None)
     time_limit = check(limit, given.get("time_limit", file.time_limit), where)
@@ -72,13 +72,11 @@ def read_stage(name: str, file: StudyFile, notebooks: Path) -> Stage:
 
 def _read_value(parameter: Parameter, value: object, notebooks: Path, where: str) -> object:
     """The value as its notebook gets it."""
-    return check(
-        parameter, at_leaves(lambda leaf: placed(leaf, notebooks), value) if parameter.is_path else value, where
-    )
+    return check(parameter, placed(value, notebooks), where)
 
 
 def _check_grid(
-    grid: object, values: dict, notebook: Notebook, notebooks: Path, where: str
+    grid: object, values: dict, notebook: Notebook, where: str
 ) -> tuple[dict[str, list], dict[str, dict[str, str]]]:
     """The grid with each value as its parameter's type, and the paths on it by the name that stands for each."""
     if not isinstance(grid, dict) or not all(isinstance(axis, list | dict) and axis for axis in grid.values()):
@@ -97,7 +95,7 @@ def _check_grid(
             )
         if isinstance(axis, dict) and not parameter.is_path:
             raise ValueError(f"{where}: only paths on a grid have names; list the values of `{name}` instead.")
-        paths = [_read_value(parameter, path, notebooks, where) for path in _values(axis)] if parameter.is_path else []
+        paths = [check(parameter, path, where) for path in _values(axis)] if parameter.is_path else []
         checked[name] = _check_axis(parameter, _names(axis) if parameter.is_path else axis, where)
         places[name] = dict(zip(checked[name], paths, strict=False))
     return checked, places

@@ -1,5 +1,6 @@
 """Study files: what a study asks for, as its file and the command line say it."""
 
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antidisrupt_lib.study.params import is_file_safe, require_known
-from antidisrupt_lib.study.paths import absolute, is_fixed, located, names_path, portable, require_text
+from antidisrupt_lib.study.paths import absolute, is_fixed, located, names_path, portable, require_text, with_code
 from antidisrupt_lib.study.yaml_files import parse_yaml, read_yaml, shown
 
 EVALUATION = "08_evaluate"  # the stage whose results are the study's, unless its file names another: `results: STAGE`
@@ -154,6 +155,8 @@ def _read_assignment(text: str) -> tuple[str, str, object]:
 def said_in(assignment: str, folder: Path) -> str:
     """An assignment that means in `folder` what the given one means where the user stands."""
     stage, name, value = _read_assignment(assignment)
+    if (there := with_code(value, lambda path: portable(path, folder))) != value:
+        return f"{stage}.{name}={json.dumps(there)}"
     if not names_path(name) or not isinstance(value, str) or is_fixed(value):
         return assignment
     return f"{stage}.{name}={portable(value, folder)}"
