@@ -56,6 +56,16 @@ def test_the_median_interval_is_that_of_a_plain_bootstrap_over_people():
     np.testing.assert_allclose([row["low"], row["high"]], np.quantile(medians, [0.025, 0.975]), rtol=0.15)
 
 
+def test_without_transfer_each_forger_meets_its_own_disruption_alone(table, faces, forge):
+    forgers = {"small": forge, "wave": brighten}
+    settings = {"epsilons": (0.01, 0.05), "steps": 4, "seed": 0, "batch_size": 3}
+    alone = sweep(faces.first(4), forgers, forgers, MEASURES, transfer=False, **settings)
+    own = table[table["aim"] == table["forger"]]
+    order = ["forger", "eps", "image_id", "edit"]
+    alone, own = (part.sort_values(order)[[*order, *MEASURES]].reset_index(drop=True) for part in (alone, own))
+    pd.testing.assert_frame_equal(alone, own)
+
+
 def test_a_sweep_has_a_row_per_aim_forger_eps_photo_and_edit(table):
     assert len(table) == 3 * 2 * 2 * 4 * 5
     assert not table.duplicated(["aim", "forger", "eps", "image_id", "edit"]).any()

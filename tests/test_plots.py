@@ -12,7 +12,7 @@ from PIL import Image
 
 from antidisrupt_lib import tables
 from antidisrupt_lib.metrics.results import pick, plain_result, read_results, result, write_results
-from antidisrupt_lib.plots import charts, maps, pictures, style
+from antidisrupt_lib.plots import charts, forgers, maps, pictures, style
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
 
@@ -124,6 +124,23 @@ def test_only_figures_that_the_results_can_fill_are_offered(results):
     plt.close("all")
 
 
+def test_ages_of_a_forger_are_joined_in_their_order(tmp_path):
+    rows = []
+    for name, x in {"stargan_2000": 3.0, "stargan_500": 2.0, "stargan_v2": 5.0, "attention": 4.0}.items():
+        here = {"stage": "break", "forger": name}
+        rows.append(result(here, "sensitivity", x, x - 1, x + 1, 9, "-"))
+        rows.append(result(here | {"attack": "pgd"}, "share_disrupted_masked_at_0.025", x / 10, 0.1, 0.9, 9, "share"))
+    write_results(tmp_path / "results.csv", rows)
+    table = read_results([tmp_path / "results.csv"])
+    assert forgers.ages_of(table) == {"stargan": {500: "stargan_500", 2000: "stargan_2000"}}
+    figure = forgers.age_curves(table, 0.025)
+    lines = [ax.lines[0] for ax in figure.axes]
+    assert [line.get_xdata().tolist() for line in lines] == [[500, 2000]] * 2
+    assert [line.get_ydata().tolist() for line in lines] == [[2, 3], [0.2, 0.3]]
+    check(figure, tmp_path, 2)
+    check(forgers.sensitivity_against_breaking(table, 0.025), tmp_path, 1)
+
+
 def test_figures_of_trainings_and_scores(tmp_path):
     history = pd.DataFrame({"step": range(20), "g_adv": np.random.rand(20), "d_adv": [np.nan, 1.0] * 10})
     check(charts.losses(history, "StarGAN"), tmp_path, 2)
@@ -160,7 +177,7 @@ def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_los
     rows, arms = [], ({"arm": "clean"}, {"arm": "poisoned", "attack": "pgd"},
                       {"arm": "purified", "attack": "pgd", "purifier": "jpeg"})  # fmt: skip
     for steps, arm in product((10, 100), arms):
-        axes = {"stage": "train", "faces": "drawn", "detector": "d", "poison_ratio": 1.0, "steps": steps} | arm
+        axes = {"stage": "train", "forger": "f", "detector": "d", "poison_ratio": 1.0, "steps": steps} | arm
         for ending, measure in (("", "accuracy"), ("_at_fpr_5", "accuracy_at_fpr_5"), ("_auc", "auc")):
             lost = np.nan if steps == 10 else 0.9
             measured = {measure: 0.7, f"drop{ending}": 0.1, f"recovery{ending}": lost}
@@ -171,7 +188,7 @@ def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_los
     results = read_results([tmp_path / "results.csv"])
     ((name, (draw, _)),) = maps.possible_figures(results).items()
     figure = draw()
-    assert name == "training_pgd_d" and [len(ax.lines) for ax in figure.axes] == [3] * 3 + [3] * 3 + [2] * 3
+    assert name == "training_pgd_d_f" and [len(ax.lines) for ax in figure.axes] == [3] * 3 + [3] * 3 + [2] * 3
     assert [line.get_xdata().tolist() for line in figure.axes[0].lines] == [[10, 100]] * 3
     recovery = figure.axes[6].lines[0].get_ydata()
     assert np.isnan(recovery[0]) and recovery[1] == 0.9

@@ -1,6 +1,6 @@
 """The five translations of the protocol (1.2), and the deepfakes they make of a FaceSet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,12 @@ def translations(c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
 def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
     """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels."""
     return torch.stack([forge(x, target) for target in translations(c, attributes).to(x.device)])
+
+
+def outputs_of(forge: Forger, faces: FaceSet, device: torch.device | str = "cpu") -> Callable[[Tensor, slice], Tensor]:
+    """outputs(x, rows): the deepfakes of images x that stand for these rows of `faces`, as `forge_all` gives them."""
+    labels = faces.labels(ATTRIBUTES)
+    return lambda x, rows: forge_all(forge, x.to(device), labels[rows]).to(x.device)
 
 
 def truths(edits: FaceSet, rows: slice) -> Tensor:

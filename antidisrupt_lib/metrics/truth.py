@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from antidisrupt_lib.metrics.comparison import Outputs
+from antidisrupt_lib.metrics.comparison import FRECHET_DRAWS, Outputs
 from antidisrupt_lib.metrics.distances import masked_mean_square
-from antidisrupt_lib.metrics.results import mean_result
+from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
+from antidisrupt_lib.metrics.intervals import POSITIVE, set_draws
+from antidisrupt_lib.metrics.results import drawn_result, mean_result
 
 UNITS = {
     "edit_psnr": "dB, deepfake against the true edit, in the region that this changes",
@@ -82,3 +84,30 @@ def truth_results(
         for edit, value, here in zip(names, values, defined, strict=True):
             results.append(mean_result(axes, f"{name}_{edit}", value[here], people[here], UNITS[name]))
     return results
+
+
+@torch.no_grad()
+def truth_distance(
+    photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
+    changed: Callable[[Tensor, Tensor], Tensor], axes: dict, people: pd.Series, extractor: Extractor, name: str,
+) -> dict:  # fmt: skip
+    """The results row of the Frechet distance of a forger's edits to the true ones, of edits that change something.
+
+    Args:
+        extractor, name: images to features, and what the metric is called by.
+
+    The other arguments are those of `truth_results`.
+    """
+    ours, theirs, units = [], [], []
+    for rows, x in photos:
+        for y, truth in zip(outputs(x, rows), truths(rows), strict=True):
+            changes = changed(x, truth).flatten(1).any(1)
+            ours.append(extractor(y[changes]))
+            theirs.append(extractor(truth[changes]))
+            units.append(people[rows][changes.numpy()])
+    a, b, everyone = torch.cat(ours).cpu().numpy(), torch.cat(theirs).cpu().numpy(), pd.concat(units, ignore_index=True)
+    drawn = set_draws(lambda weights: frechet_distance(a, b, weights), everyone, FRECHET_DRAWS)
+    return drawn_result(
+        axes, f"frechet_to_truth_{name}", drawn, len(a), "deepfakes against true edits", fixed="forger",
+        why="fewer than two edits, or a feature that isn't finite", bounds=POSITIVE, basic=True,
+    )  # fmt: skip

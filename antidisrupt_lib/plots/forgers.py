@@ -1,7 +1,10 @@
 """Figures that compare forgers: what it takes to break them, what transfers, and their sensitivity."""
 
+import re
+
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from antidisrupt_lib.metrics.breaking import SHARES
@@ -38,17 +41,69 @@ def transfer_map(matrix: pd.DataFrame) -> Figure:
     return value_map(matrix, "Edits broken: disrupted for the row, forged by the column", vmax=1.0)
 
 
+def ages_of(results: pd.DataFrame) -> dict[str, dict[int, str]]:
+    """{forger: {training steps: its name in the results}} of forgers that are here at several ages, `NAME_500` say."""
+    ages: dict[str, dict[int, str]] = {}
+    for name in results["forger"].dropna().unique():
+        if found := re.fullmatch(r"(.+)_(\d+)", name):
+            ages.setdefault(found[1], {})[int(found[2])] = name
+    return {forger: dict(sorted(known.items())) for forger, known in ages.items() if len(known) > 1}
+
+
 def sensitivity_against_breaking(results: pd.DataFrame, eps: float) -> Figure:
-    """Each forger's sensitivity, with its interval, against the share of its edits that PGD breaks at one eps."""
-    figure, ax = plt.subplots(figsize=(4.6, 3.4))
-    for (forger, sensitive), color in zip(pick(results, metric="sensitivity").groupby("forger"), PALETTE, strict=False):
-        share = pick(results, metric=f"share_disrupted_masked_at_{eps:g}", forger=forger, attack="pgd")
-        x, y = sensitive.iloc[0], share.iloc[0]
-        spread = [[[row["value"] - row["low"]], [row["high"] - row["value"]]] for row in (x, y)]
-        ax.errorbar(x["value"], y["value"], xerr=spread[0], yerr=spread[1], fmt="o", color=color, capsize=2)
-        ax.annotate(forger.replace("_", " "), (x["value"], y["value"]), textcoords="offset points", xytext=(6, 4))
+    """Each forger's sensitivity, with its interval, against the share of its edits that PGD breaks at one eps.
+
+    The ages of one forger are joined by a line, from the youngest on, and called by their steps.
+    """
+    share = f"share_disrupted_masked_at_{eps:g}"
+    rows = {
+        name: (pick(results, metric="sensitivity", forger=name), pick(results, metric=share, forger=name, attack="pgd"))
+        for name in pick(results, metric="sensitivity")["forger"]
+    }
+    points = {name: (x.iloc[0], y.iloc[0]) for name, (x, y) in rows.items() if len(y)}
+    figure, ax = plt.subplots(figsize=(5.6, 4.0))
+    lines = ages_of(results)
+    aged = {name for ages in lines.values() for name in ages.values()}
+    lines |= {name: {0: name} for name in points if name not in aged}
+    for (forger, ages), color in zip(lines.items(), PALETTE * 3, strict=False):
+        known = {steps: points[name] for steps, name in ages.items() if name in points}
+        _draw_path(ax, known, color, forger.replace("_", " "))
     ax.set(xlabel="largest singular value of the Jacobian", ylabel=f"share broken at eps {eps:g} (masked)")
     ax.set_xscale("log")
     ax.set_ylim(-0.05, 1.05)
-    ax.margins(x=0.25)
+    ax.margins(x=0.15)
+    ax.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _draw_path(ax: Axes, points: dict[int, tuple], color: str, label: str) -> None:
+    """Points with both intervals, joined; called by their steps if there are several."""
+    for steps, pair in points.items():
+        spread = [[[row["value"] - row["low"]], [row["high"] - row["value"]]] for row in pair]
+        at = [row["value"] for row in pair]
+        ax.errorbar(*at, xerr=spread[0], yerr=spread[1], fmt="o", ms=4, color=color, capsize=2, lw=0.8)
+        if len(points) > 1:
+            ax.annotate(f"{steps:,}", at, textcoords="offset points", xytext=(4, 3), fontsize=7, color=color)
+    ax.plot(*([pair[i]["value"] for pair in points.values()] for i in (0, 1)), "o-", ms=4, color=color, label=label)
+
+
+def age_curves(results: pd.DataFrame, eps: float) -> Figure:
+    """Forgers while they train: do their edits take, how near the truth, how sensitive, how many broken; 95 % bands."""
+    panels = {
+        "edit_accuracy": "edits that take",
+        "edit_gain": "nearer to the truth than the photo (dB)",
+        "sensitivity": "sensitivity",
+        f"share_disrupted_masked_at_{eps:g}": f"broken at eps {eps:g} (masked)",
+    }
+    panels = {metric: title for metric, title in panels.items() if metric in set(results["metric"])}
+    figure, grid = plt.subplots(1, len(panels), figsize=(2.9 * len(panels), 3.0), squeeze=False)
+    for ax, (metric, title) in zip(grid[0], panels.items(), strict=True):
+        rows = pick(results, metric=metric)
+        rows = rows[rows["attack"].isna() | (rows["attack"] == "pgd")].set_index("forger")
+        for (forger, ages), color in zip(ages_of(results).items(), PALETTE, strict=False):
+            line = rows.reindex(list(ages.values()))
+            ax.plot([*ages], line["value"], "o-", ms=4, color=color, label=forger.replace("_", " "))
+            ax.fill_between([*ages], line["low"], line["high"], color=color, alpha=0.15, lw=0)
+        ax.set(title=title, xlabel="training steps", xscale="log")
+    grid[0][0].legend(frameon=False, fontsize=8)
     return figure
