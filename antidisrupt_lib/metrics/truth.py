@@ -90,6 +90,7 @@ def truth_results(
 def truth_distance(
     photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
     changed: Callable[[Tensor, Tensor], Tensor], axes: dict, people: pd.Series, extractor: Extractor, name: str,
+    device: torch.device | str = "cpu",
 ) -> dict:  # fmt: skip
     """The results row of the Frechet distance of a forger's edits to the true ones, of edits that change something.
 
@@ -102,8 +103,8 @@ def truth_distance(
     for rows, x in photos:
         for y, truth in zip(outputs(x, rows), truths(rows), strict=True):
             changes = changed(x, truth).flatten(1).any(1)
-            ours.append(extractor(y[changes]))
-            theirs.append(extractor(truth[changes]))
+            ours.append(extractor(y[changes].to(device)))
+            theirs.append(extractor(truth[changes].to(device)))
             units.append(people[rows][changes.numpy()])
     a, b, everyone = torch.cat(ours).cpu().numpy(), torch.cat(theirs).cpu().numpy(), pd.concat(units, ignore_index=True)
     drawn = set_draws(lambda weights: frechet_distance(a, b, weights), everyone, FRECHET_DRAWS)
