@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -167,9 +168,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
 def test_a_study_that_cannot_run_says_where_and_why(name, change, stage, words, tmp_path):
     refused = rehearse(read(name, tmp_path, change.split("; ")))
     found = {why for node, why in refused.items() if node.partition("[")[0] == stage}
-    assert len(found) == 1, refused
-    with pytest.raises(ValueError, match=words):
-        raise ValueError(found.pop())
+    assert found and all(re.search(words, why) for why in found), refused
 
 
 @kind

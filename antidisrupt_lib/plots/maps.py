@@ -184,6 +184,6 @@ def _figures_of(results: pd.DataFrame, forger: str) -> dict[str, tuple[Callable[
             caption = f"Accuracy on C against the share of photos disrupted by {attack}, fakes of {forger}: 95 % bands."
             figures[f"poison_ratio_{attack}"] = (partial(poison_curve, results, attack), caption)
     for (attack, detector), _ in pick(results, stage=CURVE, arm="poisoned").groupby(["attack", "detector"], sort=False):
-        caption = f"{detector} against training steps: mean over seeds, 95 % bands. Gaps: nothing certain was lost."
+        caption = f"{detector}, fakes of {forger}, against training steps: 95 % bands. Gaps: nothing certain was lost."
         figures[f"training_{attack}_{detector}"] = (partial(training_curves, results, attack, detector), caption)
     return figures

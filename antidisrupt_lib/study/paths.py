@@ -36,6 +36,11 @@ def names_path(parameter: str) -> bool:
     return re.fullmatch(r"faces|videos|forgers|\w+_(weights|files?|folders?)", parameter) is not None
 
 
+def names_paths(parameter: str) -> bool:
+    """Whether a plain parameter of this name is a list or table of paths."""
+    return re.fullmatch(r"forgers|\w+_(files|folders)", parameter) is not None
+
+
 def at_leaves(function: Callable, tree: object) -> object:
     """The same lists and dicts with `function` of each leaf."""
     if isinstance(tree, dict):

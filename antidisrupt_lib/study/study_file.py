@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antidisrupt_lib.study.params import is_file_safe, require_known
-from antidisrupt_lib.study.paths import absolute, is_fixed, located, names_path, portable, require_text, with_code
+from antidisrupt_lib.study.paths import (
+    absolute,
+    is_fixed,
+    located,
+    names_path,
+    names_paths,
+    portable,
+    require_text,
+    with_code,
+)
 from antidisrupt_lib.study.yaml_files import parse_yaml, read_yaml, shown
 
 EVALUATION = "08_evaluate"  # the stage whose results are the study's, unless its file names another: `results: STAGE`
@@ -141,13 +150,13 @@ def _set(study: StudyFile, stage: str, name: str, value: object, where: str) -> 
 
 
 def _read_assignment(text: str) -> tuple[str, str, object]:
-    """The (stage, name, value) of `stage.name=value`; what may be a path is taken as it is, unless it is in quotes."""
+    """The (stage, name, value) of `stage.name=value`; what must be a path is taken as it is, unless it is in quotes."""
     target, equals, value = text.partition("=")
     stage, dot, name = target.partition(".")
     if not (equals and dot and name):
         raise ValueError(f"--set {text}: write it as stage.name=value, e.g. --set 04_disrupt.eps=0.05.")
     require_text(text)
-    if names_path(name) and not re.fullmatch(r"(['\"]).*\1", value, re.DOTALL):
+    if names_path(name) and not names_paths(name) and not re.fullmatch(r"(['\"]).*\1", value, re.DOTALL):
         return stage, name, value
     return stage, name, parse_yaml(value, f"--set {text}")
 
