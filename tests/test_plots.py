@@ -193,4 +193,6 @@ def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_los
     assert [line.get_xdata().tolist() for line in figure.axes[0].lines] == [[10, 100]] * 3
     recovery = figure.axes[6].lines[0].get_ydata()
     assert np.isnan(recovery[0]) and recovery[1] == 0.9
+    (_, upright) = figure.axes[6].collections[-1].get_segments()  # a point between gaps shows its interval too
+    np.testing.assert_allclose(upright, [[100, 0.8], [100, 1.0]])
     check(figure, tmp_path, 9)
