@@ -176,8 +176,8 @@ def test_the_headline_says_what_was_measured(results):
 def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_lost(tmp_path):
     rows, arms = [], ({"arm": "clean"}, {"arm": "poisoned", "attack": "pgd"},
                       {"arm": "purified", "attack": "pgd", "purifier": "jpeg"})  # fmt: skip
-    for steps, arm in product((10, 100), arms):
-        axes = {"stage": "train", "forger": "f", "detector": "d", "poison_ratio": 1.0, "steps": steps} | arm
+    for steps, arm, forger in product((10, 100), arms, ("one", "other")):
+        axes = {"stage": "train", "forger": forger, "detector": "d", "poison_ratio": 1.0, "steps": steps} | arm
         for ending, measure in (("", "accuracy"), ("_at_fpr_5", "accuracy_at_fpr_5"), ("_auc", "auc")):
             lost = np.nan if steps == 10 else 0.9
             measured = {measure: 0.7, f"drop{ending}": 0.1, f"recovery{ending}": lost}
@@ -186,10 +186,13 @@ def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_los
                     rows.append(result(axes, name, value, value - 0.1, value + 0.1, 50, "share"))
     write_results(tmp_path / "results.csv", rows)
     results = read_results([tmp_path / "results.csv"])
-    ((name, (draw, _)),) = maps.possible_figures(results).items()
-    figure = draw()
-    assert name == "training_pgd_d_f" and [len(ax.lines) for ax in figure.axes] == [3] * 3 + [3] * 3 + [2] * 3
+    figures = maps.possible_figures(results)
+    assert list(figures) == ["training_pgd_d_one", "training_pgd_d_other"]
+    figure = figures["training_pgd_d_one"][0]()
+    assert [len(ax.lines) for ax in figure.axes] == [3] * 3 + [3] * 3 + [2] * 3
     assert [line.get_xdata().tolist() for line in figure.axes[0].lines] == [[10, 100]] * 3
     recovery = figure.axes[6].lines[0].get_ydata()
     assert np.isnan(recovery[0]) and recovery[1] == 0.9
+    (_, upright) = figure.axes[6].collections[-1].get_segments()  # a point between gaps shows its interval too
+    np.testing.assert_allclose(upright, [[100, 0.8], [100, 1.0]])
     check(figure, tmp_path, 9)

@@ -48,3 +48,4 @@ def _draw_lines(ax: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
         line = line.sort_values("steps")
         ax.plot(line["steps"], line["value"], "o-", ms=3.5, color=colors[label], label=label.replace("_", " "))
         ax.fill_between(line["steps"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
+        ax.vlines(line["steps"], line["low"], line["high"], color=colors[label], alpha=0.4, lw=1)  # also between gaps
