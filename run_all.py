@@ -18,26 +18,40 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from antidisrupt_lib.study.checks import refusals, shown
-from antidisrupt_lib.study.circumstances import torch_device
+from antidisrupt_lib.study.circumstances import torch_device, versions
+from antidisrupt_lib.study.compare import compare_studies
+from antidisrupt_lib.study.crate import write_crate
+from antidisrupt_lib.study.expected import write_expected
 from antidisrupt_lib.study.graph import Node, Study, load_study, missing_files
 from antidisrupt_lib.study.locks import guard, lock
+from antidisrupt_lib.study.manifest import accept_versions, read_manifest
 from antidisrupt_lib.study.params import require_known
 from antidisrupt_lib.study.paths import portable, reason
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.report import write_report
 from antidisrupt_lib.study.runner import Outcome, Step, choose_stages, plan, run
 from antidisrupt_lib.study.study_file import said_in
+from antidisrupt_lib.study.verify import FAIL, INCONCLUSIVE, PASS, verdict, verify
 
 HERE = Path(__file__).resolve().parent
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped."""
+    """Do what the command line asks; return 0, or 1 if a node failed, 2 if the request was wrong, 130 if stopped.
+
+    --verify returns 1 for FAIL and 3 for INCONCLUSIVE, --compare 1 if numbers differ.
+    """
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal can't show
     args = parse(argv)
     try:
         changes = {"assignments": args.set, "overrides": args.overrides, "faces": given_faces(args)}
+        if args.compare:
+            return compare(*args.compare)
         study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, **changes)
+        if args.verify or args.expect:
+            return prove(study, args)
+        if args.accept_versions:
+            accept(study)
         chosen = choose_stages(study, args.only, args.until)
         forced = forced_stages(study, args.force, chosen)
         steps = plan(study, chosen, forced)
@@ -59,6 +73,47 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def compare(one: Path, other: Path) -> int:
+    """Print how two studies' folders differ; 1 if numbers do."""
+    lines, same = compare_studies(one, other)
+    print("\n".join(lines))
+    return 0 if same else 1
+
+
+def prove(study: Study, args: argparse.Namespace) -> int:
+    """Print all that speaks against a finished study, and the verdict; or make its numbers the expected ones."""
+    place = args.params.parent / "expected" / f"{study.name}.csv"
+    if args.expect:
+        commits = sorted({manifest["git"]["commit"] or "no commit" for manifest in standing(study)})
+        made_by = f"Made by `{command(args)}` at {', '.join(commits)}."
+        print(f"Expected from now on: {write_expected(study.folder / 'results.csv', place, made_by)}")
+        return 0
+    findings = verify(study, place)
+    for finding in findings:
+        print(f"{finding.verdict:12} {finding.what}")
+    print(f"{verdict(findings)}: {len(study.nodes)} results, {len(findings)} findings")
+    return {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}[verdict(findings)]
+
+
+def standing(study: Study) -> list[dict]:
+    """The manifests of all results of a study.
+
+    Raises:
+        ValueError: a result is missing.
+    """
+    manifests = {node: read_manifest(study.result(node)) for node in study.nodes}
+    if lost := [node for node, manifest in manifests.items() if not manifest]:
+        raise ValueError(f"The study isn't finished: {lost[0]} has no result. Run it first.")
+    return list(manifests.values())
+
+
+def accept(study: Study) -> None:
+    """Let results stand that other versions of packages made."""
+    with lock(study):
+        count = sum(accept_versions(study.result(node), versions()) for node in study.nodes)
+    print(f"{count} results stand although they were made with other packages; their manifests say so.")
+
+
 def interrupt(number: int, frame: object) -> None:
     """What SIGTERM and SIGHUP do: the same as Ctrl-C."""
     raise KeyboardInterrupt
@@ -77,9 +132,13 @@ def carry_out(
     start = time.monotonic()
     with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
         outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced, require_lock=require_lock)
-    report = write_report(study, outcome, command(args))
     conclude(outcome, chosen, study, time.monotonic() - start)
-    print(f"Report: {report}")
+    try:
+        print(f"Report: {write_report(study, outcome, command(args))}")
+        write_crate(study, outcome, command(args))
+    except OSError as error:
+        print(f"The report can't be written ({reason(error)}). What is done is kept: run again.", file=sys.stderr)
+        return 1
     return 1 if outcome.failed else 0
 
 
@@ -96,6 +155,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="STAGE.NAME=VALUE", help="change a parameter (repeatable)")
     add("--with", dest="overrides", type=user_path, metavar="FILE", help="values for all stages of a notebook")
     add("--list", action="store_true", help="say what would run and why, or what is refused; run nothing")
+    add("--verify", action="store_true", help="prove a finished study: every file, recipe and expected number")
+    add("--compare", nargs=2, type=user_path, metavar="DIR", help="put two studies' folders in outputs/ side by side")
+    add("--expect", action="store_true", help="make a finished study's numbers the expected ones (params/expected/)")
+    add("--accept-versions", action="store_true", help="let results of other package versions stand, and record it")
     add("--jobs", type=positive, help="nodes at once (default: cores / threads, 1 with a GPU)")
     add("--outputs", type=user_path, default=outputs, metavar="DIR", help="where results go (default: the project's)")
     add("--notebooks", type=user_path, default=notebooks, metavar="DIR", help=argparse.SUPPRESS)

@@ -73,6 +73,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "kind(name, outcome): a case of a kind of input, and what becomes of it")
+    config.addinivalue_line("markers", "fault(what, promise): a thing that goes wrong, and what was promised of it")
     config.passed_cases = set()
 
 

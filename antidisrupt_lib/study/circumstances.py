@@ -33,6 +33,12 @@ def git_state(folder: Path) -> dict:
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
+@cache
+def knows_commit(folder: Path, commit: str | None) -> bool:
+    """Whether a folder's repository holds a commit."""
+    return bool(commit and shutil.which("git")) and _git(folder, "cat-file", "-t", commit) == "commit"
+
+
 def _git(folder: Path, *words: str) -> str | None:
     ran = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True)
     return ran.stdout.strip() if ran.returncode == 0 else None

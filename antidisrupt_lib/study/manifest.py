@@ -55,6 +55,7 @@ class Manifest(TypedDict):
     started: str
     wall_seconds: float
     peak_memory_mib: float
+    accepted: NotRequired[list[dict[str, str]]]  # other versions of packages under which its result may stand
 
 
 READABLE = TypeAdapter(Manifest)
@@ -119,26 +120,28 @@ def why_run(node: Node, recipe: dict, old: dict | None, folder: Path) -> str | N
         return "its manifest is unreadable"
     if old["key"] != recipe_key(old):
         return "its manifest was altered"
+    if recipe["versions"] in old.get("accepted", []):
+        recipe = recipe | {"versions": old["versions"]}
     if old["key"] == recipe_key(recipe):
         altered = first_altered(old["outputs"], folder)
         return f"an output is missing or altered: {altered}" if altered else None
-    if changes := _changes(old["parameters"], recipe["parameters"]):
-        return "parameters changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in changes)
+    if found := changes(old["parameters"], recipe["parameters"]):
+        return "parameters changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in found)
     if old["notebook"] != recipe["notebook"]:
         return "notebook source changed"
-    if changes := _changes(old["library"], recipe["library"]):
-        return f"library source changed: {', '.join(name for name, _, _ in changes)}"
+    if found := changes(old["library"], recipe["library"]):
+        return f"library source changed: {', '.join(name for name, _, _ in found)}"
     if old["threads"] != recipe["threads"]:
         return f"threads changed: {old['threads']} -> {recipe['threads']}"
-    if changes := _changes(old["versions"], recipe["versions"]):
-        return "packages changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in changes)
-    changes = [name for name, _, _ in _changes(old["inputs"], recipe["inputs"])]
-    origins = node.parameters | {name: read.node for name, read in node.reads.items()}
-    shown = [f"{name} ({origins.get(name, 'gone')})" for name in changes]
+    if found := changes(old["versions"], recipe["versions"]):
+        return "packages changed: " + ", ".join(f"{name} {before} -> {now}" for name, before, now in found)
+    altered = [name for name, _, _ in changes(old["inputs"], recipe["inputs"])]
+    origins = node.parameters | node.texts | {name: read.node for name, read in node.reads.items()}
+    shown = [f"{name} ({origins.get(name, 'gone')})" for name in altered]
     return f"input changed: {', '.join(shown)}" if shown else "inputs in another order"
 
 
-def _changes(before: dict, now: dict) -> list[tuple[str, str, str]]:
+def changes(before: dict, now: dict) -> list[tuple[str, str, str]]:
     """(name, before, now) of the entries that differ."""
     names = [name for name in before | now if before.get(name) != now.get(name) or (name in before) != (name in now)]
     return [(name, _shown(before, name), _shown(now, name)) for name in names]
@@ -228,3 +231,12 @@ def _describe(path: Path) -> dict:
     about, content = os.stat(path), content_without_times(path)
     facts = {"size": about.st_size, "mtime_ns": about.st_mtime_ns, "ctime_ns": about.st_ctime_ns}
     return {"sha256": read_hash(path)} | facts | ({"content": content} if content else {})
+
+
+def accept_versions(folder: Path, now: dict[str, str]) -> bool:
+    """Let a result stand under other versions of packages than made it, and record it; returns whether it had to be."""
+    manifest = read_manifest(folder)
+    if not manifest or now in (manifest["versions"], *manifest.get("accepted", [])):
+        return False
+    write_manifest(folder, manifest | {"accepted": [*manifest.get("accepted", []), now]})
+    return True

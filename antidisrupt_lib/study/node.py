@@ -8,12 +8,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from antidisrupt_lib.study.circumstances import device, python, versions
 from antidisrupt_lib.study.hashes import read_hash
@@ -81,29 +83,37 @@ def read_result(path: Path) -> Result | None:
 
 def run_node(task: Task) -> Result:
     """Run a task in a new process, wait for it, and leave no process of it behind."""
+    with tempfile.TemporaryFile() as said:  # no pipe, which a process that it leaves behind would keep open
+        try:
+            status = _run_process(task, said)
+        except subprocess.TimeoutExpired:
+            return failure(f"it ran longer than its time limit of {task.time_limit:g} s, and was stopped")
+        except (OSError, ValueError) as error:
+            return failure(f"its process can't be started: {error}")
+        said.seek(0)
+        last = (said.read().decode(errors="replace").strip().splitlines() or ["It left no word."])[-1]
+    return read_result(task.report) or failure(f"its process ended with exit status {status}. {last}")
+
+
+def _run_process(task: Task, said: IO[bytes]) -> int:
+    """Run this module as a program for a task, its standard error into `said`; returns its exit status."""
     task.report.unlink(missing_ok=True)
     threads = str(task.threads)
     environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "ANTIDISRUPT_THREADS": threads}
+    circumstances = {"git": task.git, "versions": versions(), "device": device()}
+    process = subprocess.Popen(
+        python("antidisrupt_lib.study.node"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
+        env=os.environ | environment | {TAG: str(task.progress)}, start_new_session=True,
+    )  # fmt: skip
     try:
-        circumstances = {"git": task.git, "versions": versions(), "device": device()}
-        process = subprocess.Popen(
-            python("antidisrupt_lib.study.node"),
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-            env=os.environ | environment | {TAG: str(task.progress)}, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, ValueError) as error:
-        return failure(f"its process can't be started: {error}")
-    message = json.dumps({"task": asdict(task), "parent": os.getpid(), "circumstances": circumstances})
-    try:
-        _, said = process.communicate(message, timeout=task.time_limit)
-    except subprocess.TimeoutExpired:
-        return failure(f"it ran longer than its time limit of {task.time_limit:g} s, and was stopped")
+        message = {"task": asdict(task), "parent": os.getpid(), "circumstances": circumstances}
+        with process.stdin, suppress(BrokenPipeError):  # it ended at once, and its exit status says so
+            process.stdin.write(json.dumps(message).encode())
+        return process.wait(task.time_limit)
     finally:
         end_processes(task.progress)
         process.wait()
         sweep_scratch()
-    last = (said.strip().splitlines() or ["It left no word."])[-1]
-    return read_result(task.report) or failure(f"its process ended with exit status {process.returncode}. {last}")
 
 
 def main() -> None:

@@ -33,10 +33,11 @@ def attempts(study: Study, node: Node, key: str = "") -> list[Path]:
 def begin_attempt(study: Study, node: Node, key: str, *, fresh: bool) -> Path:
     """The folder of a new attempt at a node, with what an earlier one at the same recipe left, unless `fresh`.
 
-    Names that begin with a dot are temporary: half-written files of an attempt that was killed go, checkpoints stay.
+    Only what has a checkpoint, a file with that word in its name, can be resumed; else the folder is empty. Names that
+    begin with a dot are temporary: half-written files of an attempt that was killed go.
     """
     folder = partial(study) / f"{node.id}-{key[:8]}-{uuid4().hex[:8]}"
-    earlier = [] if fresh else attempts(study, node, key)
+    earlier = [] if fresh else [path for path in attempts(study, node, key) if any(path.rglob("*checkpoint*"))]
     if earlier:
         earlier[0].rename(folder)
         sweep_hidden(folder)
@@ -72,10 +73,10 @@ def replace_folder(new: Path, place: Path, aside: Path) -> None:
 
 
 def heal(study: Study) -> None:
-    """Finish what a killed run left undone: results that it moved away without a new one come back."""
+    """Finish what a killed run left undone: results that it moved away without a new one come back; half files go."""
     for old in _entries(partial(study)):
         place = study.folder / old.name.removesuffix(REPLACED)
-        if old.name.endswith(REPLACED) and os.path.lexists(place):
+        if old.name.startswith(".") or (old.name.endswith(REPLACED) and os.path.lexists(place)):
             delete(old)
         elif old.name.endswith(REPLACED):
             old.rename(place)
