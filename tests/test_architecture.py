@@ -11,6 +11,9 @@ LIBRARY = ROOT / "antidisrupt_lib"
 CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
 BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images", "rehearsal", "plug_ins"}  # for all rooms
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
+    "by_name": BASE | set(CHAIN),
+    "photos": BASE | set(CHAIN) | {"metrics", "by_name", "photos"},  # they do and judge what studies do
+    "__main__": {"photos"},
     "metrics": BASE | {"metrics"},
     "claims": {"metrics", "claims"},  # knows results rows, and none of what made them
     "tables": {"metrics", "claims"},
