@@ -110,7 +110,7 @@ REFUSED = [  # study, what is set, the stage that is refused, its words
     ("quick", "01_split.size=128", "02_train_deepfake", "holds weights for faces of 64 px and these have 128"),
     ("quick", "01_split.size=128", "03_train_defense", "holds weights for faces of 64 px and these have 128"),
     ("quick", f"{GIVEN}: [nowhere/200000-G.ckpt]}}", "02_train_deepfake", "nothing at .*nowhere"),
-    ("quick", "02_train_deepfake.classifier_weights=zoo/generator.safetensors", "02_train_deepfake", "another kind"),
+    ("quick", "02_train_deepfake.classifier_weights=zoo/attention.safetensors", "02_train_deepfake", "another kind"),
     ("quick", f"{GIVEN}: [zoo/denoiser.safetensors]}}", "02_train_deepfake", "another kind"),
     ("quick", "03_train_defense.denoiser_weights=zoo/autoencoders.safetensors", "03_train_defense", "another kind"),
     ("quick", "03_train_defense.autoencoder_weights=zoo", "03_train_defense", "nothing at|is a folder"),

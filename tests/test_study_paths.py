@@ -184,18 +184,18 @@ def test_an_output_folder_that_cannot_be_made(tmp_path):
 def test_a_file_that_is_not_there(tmp_path, values, said):
     nodes = load(tmp_path, f"study: a\nstages: {{01_split: {values}}}").nodes
     assert said.format(root=tmp_path) in missing_files(nodes.values())["01_split"]
-    fine = load(tmp_path, "study: a\nstages: {01_split: {start_weights: zoo/generator.safetensors, faces: drawn}}")
+    fine = load(tmp_path, "study: a\nstages: {01_split: {start_weights: zoo/attention.safetensors, faces: drawn}}")
     assert missing_files(fine.nodes.values()) == {}
 
 
 @pytest.mark.kind("paths and environment", "read")
 def test_a_grid_of_paths_is_called_by_the_names_of_its_files(tmp_path):
-    grid = "{start_weights: [../G.ckpt, zoo/generator.safetensors]}"
+    grid = "{start_weights: [../G.ckpt, zoo/attention.safetensors]}"
     nodes = load(tmp_path, f"study: a\nstages: {{01_split: {{grid: {grid}}}}}").nodes
-    assert [*nodes] == ["01_split[start_weights=G]", "01_split[start_weights=generator]"]
+    assert [*nodes] == ["01_split[start_weights=G]", "01_split[start_weights=attention]"]
     given = [node.given_paths["start_weights"] for node in nodes.values()]
     assert Path(tmp_path, "notebooks", given[0]).resolve() == tmp_path / "G.ckpt"
-    assert given[1] == "zoo/generator.safetensors"
+    assert given[1] == "zoo/attention.safetensors"
     assert [*missing_files(nodes.values())] == ["01_split[start_weights=G]"]
 
 

@@ -15,15 +15,13 @@ from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights
 
 WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside it that measures it)
-    "generator": ("02_train_deepfake/generator", load_generator, "edit_accuracy"),
-    "generator_adversarial_g": ("02_adversarial_g/generator", load_generator, "edit_accuracy"),
-    "generator_adversarial_gd": ("02_adversarial_gd/generator", load_generator, "edit_accuracy"),
     "attention": ("02_attention/generator", load_generator, "edit_accuracy"),
     "stargan_truth": ("02_stargan_truth/generator", load_generator, "edit_accuracy"),
     "stgan": ("02_stgan/generator", load_generator, "edit_accuracy"),
     "stargan": ("02_stargan/generator", load_generator, "edit_accuracy"),
+    "stargan_adversarial_g": ("02_adversarial_g/generator", load_generator, "edit_accuracy"),
+    "stargan_adversarial_gd": ("02_adversarial_gd/generator", load_generator, "edit_accuracy"),
     "stargan_v2": ("02_stargan_v2/generator", load_generator, "edit_accuracy"),
-    "classifier": ("02_train_deepfake/classifier", load_classifier, "classifier"),
     "judge": ("02_attention/classifier", load_classifier, "classifier"),
     "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
     "autoencoders": ("03_train_defense/autoencoders", load_autoencoders, "autoencoders"),
