@@ -26,27 +26,27 @@ from antidisrupt_lib.seeding import image_generators
 from antidisrupt_lib.training import device
 from antidisrupt_lib.weights import ZOO
 
-GOOD = ("attention", "stgan", "stargan")  # whose edits can hardly be told from true ones, as far as the zoo has them
+FORGERS = ("attention", "stgan", "stargan_truth", "stargan")  # of the zoo; the last was trained as published
 
 
 def zoo_forgers() -> list[str]:
-    """The names of the zoo's good forgers."""
-    return [name for name in GOOD if (ZOO / f"{name}.safetensors").is_file()]
+    """The names of the zoo's forgers, but for those that were trained to resist."""
+    return [name for name in FORGERS if (ZOO / f"{name}.safetensors").is_file()]
 
 
 def forger(name: str = "attention") -> Forger:
     """`forge(x, c) -> y`: photos x and wanted labels c, N x 5, to edits y like x.
 
     Args:
-        name: of the zoo ("attention", "stgan"; "generator", a small StarGAN that is easily broken), or the path of
-            weights (.safetensors, or official ones).
+        name: of the zoo ("attention", "stgan", "stargan_truth", or "stargan", which was trained as published and is
+            easily broken), or the path of weights (.safetensors, or official ones).
 
     Raises:
         ValueError, FileNotFoundError: there is no such forger.
 
     >>> y = ad.forger("attention")(x, c)
     """
-    known = [*zoo_forgers(), "generator"]
+    known = zoo_forgers()
     if name not in known and not Path(name).suffix:
         raise ValueError(f"There is no forger {name!r}. Choose from: {', '.join(known)}, or give the path of weights.")
     return frozen(load_generator(f"zoo/{name}.safetensors" if name in known else name).to(device()))

@@ -40,7 +40,7 @@ def test_no_name_is_that_of_a_room_which_would_take_its_place_once_imported():
     assert not rooms & set(ad.__all__)
 
 
-@pytest.mark.parametrize("name", ["attention", "stgan", "generator"])
+@pytest.mark.parametrize("name", ["attention", "stgan", "stargan"])
 def test_a_forger_of_the_zoo_by_its_name_edits_faces(name):
     photos = ad.load_faces(count=2, seed=4)
     x, c = photos.x(), photos.labels(ad.ATTRIBUTES)
@@ -67,7 +67,7 @@ def test_a_name_that_the_library_lacks_is_refused_with_all_that_it_has():
 
 def test_a_disruption_is_the_same_for_a_seed_and_takes_ones_own_attack():
     photos = ad.load_faces(count=2)
-    x, c, forge = photos.x(), photos.labels(ad.ATTRIBUTES), ad.forger("generator")
+    x, c, forge = photos.x(), photos.labels(ad.ATTRIBUTES), ad.forger("stargan")
     mine = f"{Path(__file__).parents[1]}/params/your_own.py:langevin"
     made = [
         ad.disrupt(x, c, forge, attack=attack, steps=2, seed=seed) for attack, seed in ((mine, 0), (mine, 0), (mine, 1))

@@ -23,9 +23,9 @@ from antidisrupt_lib.photos.judging import open_forgery
 from antidisrupt_lib.photos.squares import SCALE, Square, carried, find_square
 
 PICTURES = "pictures"
-FEW = {"forger": "generator", "steps": 2, "face_detector": "none"}
+FEW = {"forger": "stargan", "steps": 2, "face_detector": "none"}
 TWO = ["a.png", "b.png"]
-WORDS = ["--forger", "generator", "--face-detector", "none"]
+WORDS = ["--forger", "stargan", "--face-detector", "none"]
 
 
 @pytest.fixture(scope="module")
@@ -203,21 +203,21 @@ def test_a_small_face_in_a_large_photo_is_found(face):
 
 def test_what_is_said_of_a_photo_is_what_its_file_does(face, tmp_path):
     photo = saved(tmp_path / "a.png", face)
-    found = protect(photo, tmp_path / "b.png", forger="generator", eps=0.1, steps=8, face_detector="none")
+    found = protect(photo, tmp_path / "b.png", forger="stargan", eps=0.1, steps=8, face_detector="none")
     x, x_adv = (
         find_square(np.asarray(Image.open(p)), "none").small(np.asarray(Image.open(p)), 64)
         for p in (photo, tmp_path / "b.png")
     )
-    forge, seen = forger("generator"), lambda x: (judge()(x) > 0).float()
+    forge, seen = forger("stargan"), lambda x: (judge()(x) > 0).float()
     c = seen(x)
     y, y0, wanted = forge_all(forge, x_adv, c)[:, 0], forge_all(forge, x, c)[:, 0], translations(c)[:, 0]
     take = [
         i for i in range(len(ATTRIBUTES)) if seen(y0[i : i + 1])[0, i] == wanted[i, i] and (wanted[i] != c[0]).any()
     ]
-    broken = found.broken["as it is"]["generator"]
+    broken = found.broken["as it is"]["stargan"]
     assert (broken.take, broken.whole) == (len(take), int((l2(y, y0)[take] >= 0.05).sum())) and broken.whole > 0
     assert set(found.broken) == {"as it is", "after JPEG 75", "after half the size and back"}
-    again = check(tmp_path / "b.png", photo, forger="generator", face_detector="none")
+    again = check(tmp_path / "b.png", photo, forger="stargan", face_detector="none")
     assert again.broken == found.broken
 
 
@@ -236,10 +236,10 @@ def test_an_untouched_photo_breaks_nothing_also_against_itself_purified(face, tm
 
 def test_a_purified_photo_edits_again(face, tmp_path):
     photo = saved(tmp_path / "a.png", face)
-    broken = protect(photo, tmp_path / "b.png", forger="generator", eps=0.05, steps=8, face_detector="none")
+    broken = protect(photo, tmp_path / "b.png", forger="stargan", eps=0.05, steps=8, face_detector="none")
     (said, *_) = purify(tmp_path / "b.png", tmp_path / "c.png", face_detector="none")
-    left = check(tmp_path / "c.png", photo, forger="generator", face_detector="none")
-    now, before = (one.broken["as it is"]["generator"].whole for one in (left, broken))
+    left = check(tmp_path / "c.png", photo, forger="stargan", face_detector="none")
+    now, before = (one.broken["as it is"]["stargan"].whole for one in (left, broken))
     assert now < before and "at 64 px" in said
     assert purify(photo, tmp_path / "d.png", purifier="jpeg_75")[0] == "jpeg_75 on the whole photo."
 
