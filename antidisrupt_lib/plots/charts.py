@@ -80,7 +80,7 @@ def arm_bars(results: pd.DataFrame, metric: str, title: str) -> Figure:
     )
     for ax, ((forger, detector), table) in zip(grid[0], panels, strict=True):
         interval_bars(ax, table, arm_labels(table), [ARMS.get(arm, NEUTRAL) for arm in table["arm"]])
-        ax.set(title=f"{title}: {detector}, fakes of {forger.replace('_', ' ')}", xlabel=metric.replace("_", " "))
+        ax.set(title=f"{detector}, fakes of {forger.replace('_', ' ')}", xlabel=title)
     return figure
 
 
