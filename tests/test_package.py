@@ -1,5 +1,6 @@
 """Promises of the package as a whole: what the README says is what is installed, run and shipped."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,10 @@ def test_zoo_denoiser_knows_noise_better_than_nothing(faces):
     assert max_t == 300
     assert mean_epsilon_loss(denoiser, faces.first(16), 10, seed=0) < 0.5
     assert torch.isfinite(torch.tensor(mean_epsilon_loss(denoiser, faces.first(4), 300, seed=0)))
+
+
+def test_the_citation_names_this_version_and_the_papers_doi():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"] and citation["license"] == project["license"]
+    assert citation["references"][0]["doi"] in README
