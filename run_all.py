@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(shown(refused))
         jobs = args.jobs or default_jobs(todo)
         with lock(study) as held:
-            return carry_out(study, args, chosen, forced, jobs, guard(held))
+            return carry_out(study, args, chosen, forced, steps, jobs, guard(held))
     except (ValueError, OSError) as error:
         print(reason(error), file=sys.stderr)
         return 2
@@ -126,12 +126,14 @@ def listed(step: Step, refusal: str | None) -> str:
 
 
 def carry_out(
-    study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], jobs: int, require_lock: Callable
-) -> int:
+    study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], steps: list[Step], jobs: int,
+    require_lock: Callable[[], None],
+) -> int:  # fmt: skip
     """Run the study, write its report, and return the exit status."""
     start = time.monotonic()
     with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
-        outcome = run(study, executor=executor, jobs=jobs, chosen=chosen, forced=forced, require_lock=require_lock)
+        how = {"chosen": chosen, "forced": forced, "steps": steps, "require_lock": require_lock}
+        outcome = run(study, executor=executor, jobs=jobs, **how)
     conclude(outcome, chosen, study, time.monotonic() - start)
     try:
         print(f"Report: {write_report(study, outcome, command(args))}")

@@ -86,6 +86,19 @@ def pytest_sessionfinish(session):
     path = session.config.getoption("reliability")
     if path is None:
         return
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    tables = {"# What was tried": _kinds(session), "# What goes wrong": _faults(session)}
+    parts = [made or _part(old, title) for title, made in tables.items()]
+    path.write_text("\n".join(filter(None, parts)), encoding="utf-8")
+
+
+def _part(text: str, title: str) -> str:
+    """A part of the page as it was, where this run didn't try any of its cases."""
+    start = text.find(f"{title}\n")
+    return "" if start < 0 else text[start:].split("\n# ")[0].rstrip("\n") + "\n"
+
+
+def _kinds(session) -> str:
     cases = Counter()
     for item in session.items:
         if (mark := item.get_closest_marker("kind")) and item.nodeid in session.config.passed_cases:
@@ -95,4 +108,17 @@ def pytest_sessionfinish(session):
     lines += [f"{sum(cases.values())} cases.", ""]
     lines += ["| kind | promise | cases | what becomes of them |", "|---|---|---|---|"]
     lines += [f"| {kind} | {promise} | {n} | {outcome} |" for (kind, promise, outcome), n in sorted(cases.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n" if cases else ""
+
+
+def _faults(session) -> str:
+    """What was done to a study, what was promised of it, and in how many cases that was observed."""
+    cases, kept = Counter(), Counter()
+    for item in session.items:
+        if mark := item.get_closest_marker("fault"):
+            cases[mark.args] += 1
+            kept[mark.args] += item.nodeid in session.config.passed_cases
+    lines = ["# What goes wrong", "", "Made by `pytest tests/faults --reliability docs/reliability.md`.", ""]
+    lines += ["| fault | promised | observed |", "|---|---|---|"]
+    lines += [f"| {what} | {promise} | {kept[what, promise]} of {n} |" for (what, promise), n in sorted(cases.items())]
+    return "\n".join(lines) + "\n" if cases else ""

@@ -132,9 +132,7 @@ def main() -> None:
         error = f"it could not be run: {fault}"
     wall, peak = time.monotonic() - start, max(memory, default=0) / 2**20
     if error and error.startswith(DEAD):
-        error = (
-            f"{error}\n  It held {peak:.0f} MiB at most, of {_memory_mib():.0f} MiB: if it wanted more, make it smaller"
-        )
+        error += f"\n  It held {peak:.0f} MiB at most; the machine has {_memory_mib():.0f} MiB"
     when = started.isoformat(timespec="seconds")
     write_json(task.report, asdict(Result(when, wall, peak, outputs, error, message["circumstances"])))
 

@@ -25,8 +25,9 @@ def partial(study: Study) -> Path:
 
 def attempts(study: Study, node: Node, key: str = "") -> list[Path]:
     """The folders of attempts at a node (at this recipe, if `key` is given), the newest first."""
-    pattern = re.compile(re.escape(node.id) + f"-({key[:8] or '[0-9a-f]{8}'})-[0-9a-f]{{8}}")
-    found = [path for path in _entries(partial(study)) if pattern.fullmatch(path.name) and path.is_dir()]
+    start, pattern = f"{node.id}-", f"({key[:8] or '[0-9a-f]{8}'})-[0-9a-f]{{8}}"
+    named = [path for path in _entries(partial(study)) if path.name.startswith(start)]
+    found = [path for path in named if re.fullmatch(pattern, path.name.removeprefix(start)) and path.is_dir()]
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
@@ -48,9 +49,10 @@ def begin_attempt(study: Study, node: Node, key: str, *, fresh: bool) -> Path:
 
 def clear_attempts(study: Study, node: Node, but: Path | None = None) -> None:
     """Delete what attempts at a node left, and the files about them, but for the folder `but`."""
-    leftover = re.compile(re.escape(node.id) + r"-[0-9a-f]{8}-[0-9a-f]{8}(\.\w+\.json)?")
+    start, pattern = f"{node.id}-", r"[0-9a-f]{8}-[0-9a-f]{8}(\.\w+\.json)?"
     for path in _entries(partial(study)):
-        if leftover.fullmatch(path.name) and path != but:
+        mine = path.name.startswith(start) and re.fullmatch(pattern, path.name.removeprefix(start))
+        if mine and path != but:
             delete(path)
 
 

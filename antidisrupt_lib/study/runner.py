@@ -123,6 +123,7 @@ def run(
     jobs: int,
     chosen: Collection[str] | None = None,
     forced: Collection[str] = (),
+    steps: list[Step] | None = None,
     execute: Callable[[Task], Result] = run_node,
     require_lock: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -135,6 +136,7 @@ def run(
         jobs: how many tasks it is given at once; results don't depend on it.
         chosen: the stages to run, all by default.
         forced: stages to run although their results stand.
+        steps: what `plan` said of these stages, if it was asked before.
         require_lock: raises ValueError once the study is another run's.
 
     Raises:
@@ -144,7 +146,7 @@ def run(
     sweep_scratch()
     heal(study)
     chosen = set(study.stages) if chosen is None else chosen
-    progress = _expect(study, plan(study, chosen, forced), jobs)
+    progress = _expect(study, steps or plan(study, chosen, forced), jobs)
     this = _Run(study, chosen, forced, Outcome(), progress, require_lock)
     running: dict[Future, _Job] = {}
     try:
@@ -195,7 +197,7 @@ def _judge(study: Study, node: Node, done: dict[str, dict], forced: Collection[s
 
 def _expect(study: Study, steps: list[Step], jobs: int) -> Progress:
     todo = {step.node: study.nodes[step.node].stage for step in steps if step.verdict in ("run", "wait")}
-    manifests = {node: read_manifest(study.result(node)) or {} for node in study.nodes}
+    manifests = {node: read_manifest(study.result(node)) or {} for node in study.nodes if todo}
     walls = {node: manifest["wall_seconds"] for node, manifest in manifests.items() if "wall_seconds" in manifest}
     return Progress(todo, walls, jobs)
 

@@ -2,7 +2,9 @@
 
 import ast
 import importlib.util
-from functools import cache
+import os
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 
 from antidisrupt_lib.study.circumstances import LIBRARY
@@ -12,10 +14,17 @@ from antidisrupt_lib.study.params import code_cells
 
 def notebook_code(path: Path) -> str:
     """The Python of a notebook: its code cells without the lines that speak to IPython."""
+    about = os.stat(path) if os.path.isfile(path) else None
+    return _notebook_code(path, about and (about.st_mtime_ns, about.st_ctime_ns, about.st_size))
+
+
+@lru_cache
+def _notebook_code(path: Path, about: tuple | None) -> str:
     lines = [line for cell in code_cells(path) for line in cell["source"].splitlines()]
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
+@lru_cache
 def hash_code(code: str, where: str) -> str:
     """Hash of what the code does, not of how it is laid out.
 
@@ -35,6 +44,22 @@ def hash_code(code: str, where: str) -> str:
 
 def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
     """{path: hash} of the library's modules that `code` imports, directly or not, and of the data files beside them."""
+    return dict(_library_sources(code, library, frozenset(_states(library))))
+
+
+def _states(folder: Path | str) -> Iterator[tuple]:
+    """What tells whether a file below a folder is still the same, of each."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir() and entry.name != "__pycache__":
+                yield from _states(entry.path)
+            elif entry.is_file():
+                about = entry.stat()
+                yield entry.path, about.st_mtime_ns, about.st_ctime_ns, about.st_size
+
+
+@lru_cache
+def _library_sources(code: str, library: Path, states: frozenset[tuple]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = _imported_files(code, library, package="")
     while waiting:
@@ -57,6 +82,12 @@ def _read_module(path: Path, mtime_ns: int, library: Path) -> tuple[str, frozens
 
 
 def _imported_files(code: str, library: Path, package: str) -> set[Path]:
+    return {path for name in _imports(code, library.name, package) for path in _module_files(name, library)}
+
+
+@lru_cache
+def _imports(code: str, library: str, package: str) -> frozenset[str]:
+    """The dotted names that a code of a package imports from the library."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
@@ -64,7 +95,7 @@ def _imported_files(code: str, library: Path, package: str) -> set[Path]:
         elif isinstance(node, ast.ImportFrom):
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return {path for name in names if name.split(".")[0] == library.name for path in _module_files(name, library)}
+    return frozenset(name for name in names if name.split(".")[0] == library)
 
 
 def _module_files(name: str, library: Path) -> set[Path]:

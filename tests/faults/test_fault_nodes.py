@@ -15,7 +15,7 @@ from antidisrupt_lib.study.params import BY_HAND
 
 CELLS = {
     "exits": "import sys\nsys.exit(0)",
-    "quits": "exit()",
+    "quits": "raise SystemExit",
     "never_ends": """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"], start_new_session=True)
