@@ -55,7 +55,7 @@ def named(request, tmp_path, monkeypatch):
     [("pgd", [], "pgd"), ("mylab.attacks:langevin", ["mylab.attacks:langevin"], "langevin"),
      ("../my lab/a.py:f", ["../my lab/a.py:f"], "f"), ("jpeg_75+m:F", ["m:F"], "jpeg_75+F"),
      ("m:f+n.py:g", ["m:f", "n.py:g"], "f+g"),
-     ("zoo/attention.safetensors", [], "zoo/generator.safetensors"), ("m:", [], "m:"), (":f", [], ":f")],
+     ("zoo/attention.safetensors", [], "zoo/attention.safetensors"), ("m:", [], "m:"), (":f", [], ":f")],
 )  # fmt: skip
 def test_a_name_of_ones_own_code_is_told_from_all_others(text, own, short):
     assert list(plug_ins_in({"a": [text, 3, None]})) == own and short_name(text) == short
