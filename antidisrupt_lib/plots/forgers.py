@@ -1,6 +1,7 @@
 """Figures that compare forgers: what it takes to break them, what transfers, and their sensitivity."""
 
 import re
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -16,11 +17,11 @@ from antidisrupt_lib.plots.style import PALETTE
 
 def broken_curves(sweep: pd.DataFrame) -> Figure:
     """Share of edits broken against eps (n/255): a panel per measure, a line per forger; dotted, noise of that size."""
-    figure, grid = plt.subplots(1, len(SHARES), figsize=(7.6, 3.2), sharey=True)
+    figure, grid = plt.subplots(1, len(SHARES), figsize=(7.6, 3.6), sharey=True)
     forgers = list(dict.fromkeys(sweep["forger"]))
     for ax, (measure, title) in zip(grid, zip(SHARES, ("whole image", "where the edit is"), strict=True), strict=True):
         defined = sweep.dropna(subset=measure)
-        for forger, color in zip(forgers, PALETTE, strict=False):
+        for forger, color in zip(forgers, cycle(PALETTE), strict=False):
             for aim, style in ((forger, "o-"), ("noise", ":")):
                 part = pick(defined, forger=forger, aim=aim)
                 share = (part[measure] >= DISRUPTED).groupby(part["eps"]).mean()
@@ -32,7 +33,7 @@ def broken_curves(sweep: pd.DataFrame) -> Figure:
         ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
     grid[0].set_ylabel("share of edits broken")
-    grid[0].legend(frameon=False, fontsize=8)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
@@ -65,7 +66,7 @@ def sensitivity_against_breaking(results: pd.DataFrame, eps: float) -> Figure:
     lines = ages_of(results)
     aged = {name for ages in lines.values() for name in ages.values()}
     lines |= {name: {0: name} for name in points if name not in aged}
-    for (forger, ages), color in zip(lines.items(), PALETTE * 3, strict=False):
+    for (forger, ages), color in zip(lines.items(), cycle(PALETTE), strict=False):
         known = {steps: points[name] for steps, name in ages.items() if name in points}
         _draw_path(ax, known, color, forger.replace("_", " "))
     ax.set(xlabel="largest singular value of the Jacobian", ylabel=f"share broken at eps {eps:g} (masked)")
@@ -100,7 +101,7 @@ def age_curves(results: pd.DataFrame, eps: float) -> Figure:
     for ax, (metric, title) in zip(grid[0], panels.items(), strict=True):
         rows = pick(results, metric=metric)
         rows = rows[rows["attack"].isna() | (rows["attack"] == "pgd")].set_index("forger")
-        for (forger, ages), color in zip(ages_of(results).items(), PALETTE, strict=False):
+        for (forger, ages), color in zip(ages_of(results).items(), cycle(PALETTE), strict=False):
             line = rows.reindex(list(ages.values()))
             ax.plot([*ages], line["value"], "o-", ms=4, color=color, label=forger.replace("_", " "))
             ax.fill_between([*ages], line["low"], line["high"], color=color, alpha=0.15, lw=0)
