@@ -19,8 +19,6 @@ WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside
     "stargan_truth": ("02_stargan_truth/generator", load_generator, "edit_accuracy"),
     "stgan": ("02_stgan/generator", load_generator, "edit_accuracy"),
     "stargan": ("02_stargan/generator", load_generator, "edit_accuracy"),
-    "stargan_adversarial_g": ("02_adversarial_g/generator", load_generator, "edit_accuracy"),
-    "stargan_adversarial_gd": ("02_adversarial_gd/generator", load_generator, "edit_accuracy"),
     "stargan_v2": ("02_stargan_v2/generator", load_generator, "edit_accuracy"),
     "judge": ("02_attention/classifier", load_classifier, "classifier"),
     "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
