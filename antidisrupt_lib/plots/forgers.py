@@ -54,7 +54,7 @@ def ages_of(results: pd.DataFrame) -> dict[str, dict[int, str]]:
 def sensitivity_against_breaking(results: pd.DataFrame, eps: float) -> Figure:
     """Each forger's sensitivity, with its interval, against the share of its edits that PGD breaks at one eps.
 
-    The ages of one forger are joined by a line, from the youngest on, and called by their steps.
+    The ages of one forger are joined by a line from the youngest on.
     """
     share = f"share_disrupted_masked_at_{eps:g}"
     rows = {
@@ -78,12 +78,12 @@ def sensitivity_against_breaking(results: pd.DataFrame, eps: float) -> Figure:
 
 
 def _draw_path(ax: Axes, points: dict[int, tuple], color: str, label: str) -> None:
-    """Points with both intervals, joined; called by their steps if there are several."""
+    """Points with both intervals, joined; the first and the last called by their steps, if there are several."""
     for steps, pair in points.items():
         spread = [[[row["value"] - row["low"]], [row["high"] - row["value"]]] for row in pair]
         at = [row["value"] for row in pair]
         ax.errorbar(*at, xerr=spread[0], yerr=spread[1], fmt="o", ms=4, color=color, capsize=2, lw=0.8)
-        if len(points) > 1:
+        if len(points) > 1 and steps in (min(points), max(points)):
             ax.annotate(f"{steps:,}", at, textcoords="offset points", xytext=(4, 3), fontsize=7, color=color)
     ax.plot(*([pair[i]["value"] for pair in points.values()] for i in (0, 1)), "o-", ms=4, color=color, label=label)
 
