@@ -162,8 +162,8 @@ def _networks(
         load_state(g, load_generator(config.start_weights).state_dict(), config.start_weights)
     elif hasattr(g, "estimator"):
         g.estimator = train_classifier(
-            faces, checkpoint=checkpoint.with_suffix(".estimator"), steps=config.estimator_steps,
-            width=g.architecture["estimator_width"], seed=config.seed, device=device,
+            faces, checkpoint=checkpoint.with_name(f"{checkpoint.stem}_estimator.checkpoint"),
+            steps=config.estimator_steps, width=g.architecture["estimator_width"], seed=config.seed, device=device,
         )  # fmt: skip
     if hasattr(g, "estimator"):
         g.estimator.requires_grad_(False)
