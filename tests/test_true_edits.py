@@ -14,7 +14,7 @@ from antidisrupt_lib.faces.looks import EDITS, HAIR, SHAPES, edited, sample_look
 from antidisrupt_lib.faces.readers import open_faces, write_faces
 from antidisrupt_lib.faces.sketch import draw
 from antidisrupt_lib.faces.true_edits import changed_region, write_true_edits
-from antidisrupt_lib.metrics.truth import region_psnr, truth_distance, truth_measures, truth_results
+from antidisrupt_lib.metrics.truth import region_psnr, truth_measures, truth_results
 
 PEOPLE = [sample_person(3, identity) for identity in range(1, 25)]
 
@@ -131,10 +131,10 @@ def test_edits_with_nothing_to_change_do_not_count(photos, edits):
 
 def test_the_true_edits_are_at_no_distance_and_photos_left_alone_at_some(photos, edits):
     def distance(outputs) -> dict:
-        return truth_distance(
+        return truth_results(
             photos.batches(5), outputs, lambda chosen: truths(edits, chosen), changed_region, {"stage": "forge"},
-            photos.people, lambda x: x.mean((2, 3)), "mean",
-        )  # fmt: skip
+            photos.people, ATTRIBUTES, ("mean", lambda x: x.mean((2, 3))),
+        )[-1]  # fmt: skip
 
     true, idle = distance(lambda x, chosen: truths(edits, chosen)), distance(lambda x, chosen: x.expand(5, *x.shape))
     assert true["metric"] == "frechet_to_truth_mean" and true["value"] == pytest.approx(0, abs=1e-6)

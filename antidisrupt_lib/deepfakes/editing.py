@@ -29,11 +29,10 @@ def edits_that_took(forge: Forger, classifier: AttributeClassifier, faces: FaceS
     return torch.cat(verdicts, dim=1)
 
 
-def verdicts_by_edit(forge: Forger, classifier: AttributeClassifier, faces: FaceSet) -> dict[tuple[str, str], bool]:
-    """By (attribute, image id): whether an edit took."""
-    took = edits_that_took(forge, classifier, faces).tolist()
+def by_edit(took: Tensor, faces: FaceSet) -> dict[tuple[str, str], bool]:
+    """By (attribute, image id): whether an edit took, as `edits_that_took` says."""
     return {
         (name, image_id): verdict
-        for name, row in zip(ATTRIBUTES, took, strict=True)
+        for name, row in zip(ATTRIBUTES, took.tolist(), strict=True)
         for image_id, verdict in zip(faces.image_ids, row, strict=True)
     }

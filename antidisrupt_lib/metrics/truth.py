@@ -58,6 +58,7 @@ def took_results(took: Tensor, axes: dict, people: pd.Series, names: Sequence[st
 def truth_results(
     photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
     changed: Callable[[Tensor, Tensor], Tensor], axes: dict, people: pd.Series, names: Sequence[str],
+    extractor: tuple[str, Extractor] | None = None, device: torch.device | str = "cpu",
 ) -> list[dict]:  # fmt: skip
     """The results rows of a forger's edits against the true ones: each measure over all edits, then of each edit.
 
@@ -68,45 +69,37 @@ def truth_results(
         changed: changed(x, truth) -> N x 1 x H x W booleans, where a true edit changes its photo.
         people: whose photo each is, as `FaceSet.people` gives them.
         names: the T edits.
+        extractor: as `choose_extractor` gives it, for the Frechet distance of the edits that change something.
+        device: of the extractor.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in UNITS}
+    features: list[tuple[Tensor, Tensor, pd.Series]] = []
     for rows, x in photos:
-        fakes, true = outputs(x, rows), truths(rows)
-        edits = [truth_measures(y, t, x, changed(x, t)) for y, t in zip(fakes, true, strict=True)]
+        edits = [(y, truth, changed(x, truth)) for y, truth in zip(outputs(x, rows), truths(rows), strict=True)]
+        measures = [truth_measures(y, truth, x, region) for y, truth, region in edits]
         for name, part in parts.items():
-            part.append(torch.stack([measured[name] for measured in edits]))
-    results = []
-    for name, measured in parts.items():
-        values = torch.cat(measured, dim=1).numpy()
-        defined = ~np.isnan(values)
-        everyone = pd.concat([people] * len(names), ignore_index=True)
-        results.append(mean_result(axes, name, values[defined], everyone[defined.ravel()], UNITS[name]))
-        for edit, value, here in zip(names, values, defined, strict=True):
-            results.append(mean_result(axes, f"{name}_{edit}", value[here], people[here], UNITS[name]))
-    return results
+            part.append(torch.stack([measured[name] for measured in measures]))
+        for y, truth, region in edits if extractor else ():
+            changes = region.flatten(1).any(1)
+            ours, theirs = (extractor[1](images[changes].to(device)) for images in (y, truth))
+            features.append((ours, theirs, people[rows][changes.numpy()]))
+    measured = [row for name, part in parts.items() for row in _rows(name, torch.cat(part, 1), axes, people, names)]
+    return measured + ([_distance_row(extractor[0], features, axes)] if extractor else [])
 
 
-@torch.no_grad()
-def truth_distance(
-    photos: Iterable[tuple[slice, Tensor]], outputs: Outputs, truths: Callable[[slice], Tensor],
-    changed: Callable[[Tensor, Tensor], Tensor], axes: dict, people: pd.Series, extractor: Extractor, name: str,
-    device: torch.device | str = "cpu",
-) -> dict:  # fmt: skip
-    """The results row of the Frechet distance of a forger's edits to the true ones, of edits that change something.
+def _rows(name: str, measured: Tensor, axes: dict, people: pd.Series, names: Sequence[str]) -> list[dict]:
+    values, everyone = measured.numpy(), pd.concat([people] * len(names), ignore_index=True)
+    defined = ~np.isnan(values)
+    rows = [mean_result(axes, name, values[defined], everyone[defined.ravel()], UNITS[name])]
+    for edit, value, here in zip(names, values, defined, strict=True):
+        rows.append(mean_result(axes, f"{name}_{edit}", value[here], people[here], UNITS[name]))
+    return rows
 
-    Args:
-        extractor, name: images to features, and what the metric is called by.
 
-    The other arguments are those of `truth_results`.
-    """
-    ours, theirs, units = [], [], []
-    for rows, x in photos:
-        for y, truth in zip(outputs(x, rows), truths(rows), strict=True):
-            changes = changed(x, truth).flatten(1).any(1)
-            ours.append(extractor(y[changes].to(device)))
-            theirs.append(extractor(truth[changes].to(device)))
-            units.append(people[rows][changes.numpy()])
-    a, b, everyone = torch.cat(ours).cpu().numpy(), torch.cat(theirs).cpu().numpy(), pd.concat(units, ignore_index=True)
+def _distance_row(name: str, features: list[tuple[Tensor, Tensor, pd.Series]], axes: dict) -> dict:
+    ours, theirs, units = zip(*features, strict=True)
+    a, b = (torch.cat(side).cpu().numpy() for side in (ours, theirs))
+    everyone = pd.concat(units, ignore_index=True)
     drawn = set_draws(lambda weights: frechet_distance(a, b, weights), everyone, FRECHET_DRAWS)
     return drawn_result(
         axes, f"frechet_to_truth_{name}", drawn, len(a), "deepfakes against true edits", fixed="forger",
