@@ -104,7 +104,7 @@ def pgd(
     return projected_gradient(x, objective, eps=eps, step=step, steps=steps, generators=generators, start=eps)
 
 
-@declare(own_step=True)
+@declare(own_step=True, asks_nothing=True)
 def uniform_noise(
     x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
 ) -> Tensor:

@@ -4,6 +4,7 @@
                      jointly
     other_ball       eps is no bound on the change of a pixel: the result is rounded to 8 bits freely
     own_step         it does without `step`, or measures it in units of its own
+    asks_nothing     it does without the objective, so that nobody needs a forger to make one
 
 What it doesn't say is False: it takes signed steps of `step` in the L-infinity ball of eps, whatever it is asked.
 """
@@ -28,6 +29,7 @@ class Declared:
     compares_losses: bool = False
     other_ball: bool = False
     own_step: bool = False
+    asks_nothing: bool = False
 
 
 def declare(**said: bool) -> Callable[[Attack], Attack]:

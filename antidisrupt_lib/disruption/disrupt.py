@@ -14,6 +14,7 @@ from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import ATTACKS
 from antidisrupt_lib.disruption.ball import check_attack, nearest_in_ball
 from antidisrupt_lib.disruption.declared import Attack, check_eight_bits, declarations, published_form
+from antidisrupt_lib.disruption.disruptor import LEARNED, is_learned, learned_attack
 from antidisrupt_lib.disruption.objectives import (
     BLACK,
     GREY,
@@ -78,15 +79,23 @@ def make_objective(
 
 
 def find_attack(attack: Attack | str, as_published: bool = False) -> Attack:
-    """The attack of this (maybe dotted) name, or the function that was given; in its published form, where it has one.
+    """The attack of this name (maybe dotted, or a disruptor's weights), or the function that was given.
+
+    In its published form, where it has one.
 
     Raises:
-        ValueError: there is no such attack; the text names those that there are, or what is wrong with yours.
+        ValueError, FileNotFoundError: there is no such attack; the text names those that there are, or what is wrong
+            with yours.
     """
     if is_plug_in(attack):
         attack = plug_in(attack, "attack")
+    elif is_learned(attack):
+        attack = learned_attack(attack)
     if not callable(attack) and not (isinstance(attack, str) and attack in ATTACKS):
-        raise ValueError(f"There is no attack {attack!r}. Choose from: {', '.join(ATTACKS)}, or give {OWN}.")
+        known = ", ".join([*ATTACKS, *LEARNED])
+        raise ValueError(
+            f"There is no attack {attack!r}. Choose from: {known}, or give a disruptor's weights, or {OWN}."
+        )
     found = attack if callable(attack) else ATTACKS[attack]
     return published_form(found) if as_published else found
 
@@ -142,7 +151,8 @@ def attack_name(
     layer: str = "", seen_through: Sequence[str] = (), expectation: bool = False,
 ) -> str:  # fmt: skip
     """What the results call an attack: its own name, then every choice that differs from the plain form's."""
-    attack, seen_through = short_name(attack), list(map(short_name, seen_through))
+    attack = learned_attack(attack).__name__ if is_learned(attack) else short_name(attack)
+    seen_through = list(map(short_name, seen_through))
     if as_published:
         return f"{attack}_as_published"
     chosen = [
@@ -180,9 +190,9 @@ def disrupt(
         objective, conditioning = "grey", "own"
     if says.compares_losses:
         conditioning, expectation = ("jointly" if conditioning == "in_turn" else conditioning), True
-    goal = make_objective(
+    goal = None if says.asks_nothing else make_objective(
         objective, forge, x, c, conditioning=conditioning, transforms=transforms, expectation=expectation
-    )
+    )  # fmt: skip
     x_adv = run(x, goal, eps=eps, step=step, steps=steps, generators=generators)
     x_adv = check_images(x_adv, "What {} makes of photos", by=run, like=x)
     return nearest_in_ball(x_adv, x, 1.0 if says.other_ball else eps)

@@ -1,0 +1,102 @@
+"""Disruptors compared: shares of edits broken, DADFI's distances, and what one leaves over another, with intervals.
+
+Tables are those of disruption.effects; `person` is what the intervals resample. The axis `attack` is the disruptor,
+`purifier` the way that the photos went before they were forged, empty where they went none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from antidisrupt_lib.metrics.breaking import MEASURES, SHARES
+from antidisrupt_lib.metrics.distances import DISRUPTED, d_mask, d_pix, edit_mask
+from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
+from antidisrupt_lib.metrics.results import mean_result, plain_result
+
+SHARE = "share of edits that take whose {} reaches 0.05"
+PAPER = {  # DADFI's distances (eq. 19, 20) of the photo x and an edit of the disrupted photo
+    "d_pix": lambda y, y0, x: d_pix(y, x),
+    "d_pix_normalised": lambda y, y0, x: d_pix(y, x, normalised=True),
+    "d_mask": lambda y, y0, x: d_mask(y, x, edit_mask(y0, x)),
+    "d_mask_normalised": lambda y, y0, x: d_mask(y, x, edit_mask(y0, x), normalised=True),
+    "d_pix_undisrupted": lambda y, y0, x: d_pix(y0, x, normalised=True),
+    "d_mask_undisrupted": lambda y, y0, x: d_mask(y0, x, edit_mask(y0, x), normalised=True),
+}
+UNITS = {
+    "d_pix": "DADFI's eq. 19 as printed: root of a sum, photo to edit, [0, 1] units",
+    "d_pix_normalised": "root of the mean square, photo to edit, [0, 1] units",
+    "d_mask": "DADFI's eq. 20 as printed, over the pixels that the clean edit changes",
+    "d_mask_normalised": "root of the mean square over the pixels that the clean edit changes",
+    "d_pix_undisrupted": "d_pix_normalised of the clean edit: what the edit itself does",
+    "d_mask_undisrupted": "d_mask_normalised of the clean edit: what the edit itself does",
+}
+Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def effect_results(table: pd.DataFrame, axes: dict, by_photo: Sequence[str] = ()) -> list[dict]:
+    """Results rows of each disruptor, way and forger: both shares broken, and the mean of each of `by_photo`."""
+    rows = []
+    for (disruptor, way, forger), part in table.groupby(["disruptor", "way", "forger"], sort=False):
+        here = axes | {"attack": disruptor, "purifier": way or None, "forger": forger}
+        for measure, share in SHARES.items():
+            met = part.dropna(subset=measure)
+            rows.append(mean_result(here, share, met[measure] >= DISRUPTED, _people(met), SHARE.format(measure)))
+        for name in by_photo:
+            met = part.dropna(subset=name)
+            rows.append(mean_result(here, name, met[name], _people(met), UNITS[name]))
+    return rows
+
+
+def beyond(table: pd.DataFrame, axes: dict, other: str, of: float = 1.0, but: Sequence[str] = ()) -> list[dict]:
+    """Results rows `<share>_minus_<other>`: what each disruptor breaks minus `of` times what another does, paired.
+
+    Args:
+        of: below 1, the row is called `<share>_minus_<of>_<other>`.
+        but: disruptors that get no rows.
+    """
+    rows, keys = [], ["way", "forger", "edit", "image_id"]
+    theirs = table[table["disruptor"] == other]
+    for disruptor, part in table.groupby("disruptor", sort=False):
+        if disruptor in (other, *but):
+            continue
+        pairs = part.merge(theirs[[*keys, *MEASURES]], on=keys, suffixes=("", "_other"))
+        for (way, forger), both in pairs.groupby(["way", "forger"], sort=False):
+            here = axes | {"attack": disruptor, "purifier": way or None, "forger": forger}
+            for measure, share in SHARES.items():
+                met = both.dropna(subset=[measure, f"{measure}_other"])
+                difference = (met[measure] >= DISRUPTED) - of * (met[f"{measure}_other"] >= DISRUPTED)
+                called = f"{share}_minus_{'' if of == 1 else f'{of:g}_'}{other}"
+                unit = f"difference of shares, paired{'' if of == 1 else f'; the other times {of:g}'}"
+                rows.append(mean_result(here, called, difference, _people(met), unit))
+    return rows
+
+
+def frechet_rows(
+    photos: np.ndarray, clean: Mapping[str, np.ndarray], broken: Mapping[tuple[str, str], np.ndarray], axes: dict,
+    extractor: str,
+) -> list[dict]:  # fmt: skip
+    """Results rows of DADFI's d_Frechet (eq. 21): as printed, from the photos, and from the clean edits.
+
+    Args:
+        photos: features of the photos; `clean` of each forger's edits; `broken` of those of each (disruptor, forger).
+        extractor: whose features they are.
+    """
+    rows = []
+    for (disruptor, forger), features in broken.items():
+        here, n = axes | {"attack": disruptor, "forger": forger}, len(features)
+        for name, reference in (("d_frechet", photos), ("d_frechet_to_clean", clean[forger])):
+            of = "photos" if reference is photos else "clean edits"
+            unit = f"Frechet distance of {of} and edits, {extractor}'s features"
+            rows.append(plain_result(here, f"{name}_{extractor}", frechet_distance(reference, features), n, unit))
+    return rows
+
+
+def features_of(images: Tensor, extractor: Extractor) -> np.ndarray:
+    """An extractor's features of images of any number of leading dimensions, n x d."""
+    return extractor(images.reshape(-1, *images.shape[-3:])).cpu().numpy()
+
+
+def _people(part: pd.DataFrame) -> pd.Series:
+    return part["person"].rename("people")
