@@ -15,6 +15,7 @@ from antidisrupt_lib.faces.faceset import to_uint8
 from antidisrupt_lib.faces.looks import sample_look
 from antidisrupt_lib.faces.sketch import draw
 from antidisrupt_lib.purification.adaptive import as_transform
+from antidisrupt_lib.purification.everyday import Crop, Rescale
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -43,6 +44,11 @@ def pillow_jpeg(image: torch.Tensor, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file)).transpose(2, 0, 1) / np.float32(255)
 
 
+def pillow_bicubic(image: np.ndarray, size: int) -> np.ndarray:
+    planes = [Image.fromarray(plane).resize((size, size), Image.Resampling.BICUBIC) for plane in image]
+    return np.stack([np.asarray(plane) for plane in planes]).clip(0, 1 if size == 64 else None)
+
+
 OTHERS = {  # the same filter of one image C x H x W by another library; "mirror" is what torch calls reflect
     GaussianBlur(1.2): lambda x: ndimage.gaussian_filter(x, (0, 1.2, 1.2), mode="mirror", radius=(0, 5, 5)),
     AverageBlur(5): lambda x: ndimage.uniform_filter(x, (0, 5, 5), mode="mirror"),
@@ -50,6 +56,8 @@ OTHERS = {  # the same filter of one image C x H x W by another library; "mirror
     TotalVariation(0.2): lambda x: denoise_tv_chambolle(x, 0.2, channel_axis=0),
     BitDepth(3): lambda x: np.rint(x * 7) / 7,
     Jpeg(60): lambda x: pillow_jpeg(torch.from_numpy(x), 60),
+    Rescale(2.0): lambda x: pillow_bicubic(pillow_bicubic(x, 32), 64),
+    Crop(4): lambda x: pillow_bicubic(x[:, 4:-4, 4:-4], 64),
 }
 
 
@@ -71,7 +79,8 @@ def test_a_filter_needs_no_folder_no_network_and_no_luck(name, x):
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_is_differentiable_if_it_says_so(name, x):
     purify, x = load_purifier(name, ""), x[:1, :, 20:32, 20:32].double().requires_grad_()
-    assert purify.differentiable == (name in ("none", "gaussian_blur", "average_blur", "median_blur"))
+    smooth = ("none", "gaussian_blur", "average_blur", "median_blur", "rescale", "crop")
+    assert purify.differentiable == (name in smooth)
     if purify.differentiable:
         unequal = (x + 1e-3 * torch.rand(x.shape, generator=generator("ties"))).detach().requires_grad_()
         assert torch.autograd.gradcheck(lambda x: purify(x, []), unequal, fast_mode=True)
@@ -128,3 +137,9 @@ def test_in_a_composition_only_the_parts_without_a_gradient_are_approximated(x):
     (of_the_blur,) = torch.autograd.grad((GaussianBlur()(x, []) * direction).sum(), x)
     torch.testing.assert_close(y.detach(), purify(x, []).detach())
     torch.testing.assert_close(g, of_the_blur)
+
+
+@pytest.mark.parametrize(("name", "text"), [("rescale_0.5", "from 1 on"), ("crop_32", "no 32 px to lose")])
+def test_what_would_leave_no_photo_is_refused(name, text, x):
+    with pytest.raises(ValueError, match=text):
+        load_purifier(name, "")(x, [])

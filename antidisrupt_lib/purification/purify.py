@@ -20,6 +20,7 @@ from antidisrupt_lib.purification.deep_image_prior import (
     deep_image_prior_as_published,
     deep_image_prior_shallow,
 )
+from antidisrupt_lib.purification.everyday import Crop, Rescale
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -61,6 +62,8 @@ UNTRAINED = {
     "jpeg": (Jpeg, {"QUALITY": int}),
     "bit_depth": (BitDepth, {"BITS": int}),
     "total_variation": (TotalVariation, {"WEIGHT": float}),
+    "rescale": (Rescale, {"TIMES": float}),
+    "crop": (Crop, {"PIXELS": int}),
     "deep_image_prior": (DeepImagePrior, {"ITERATIONS": int}),
     "deep_image_prior_as_published": (deep_image_prior_as_published, {"ITERATIONS": int}),
     "deep_image_prior_shallow": (deep_image_prior_shallow, {"ITERATIONS": int}),

@@ -1,0 +1,42 @@
+"""What happens to photos on the web besides JPEG and blur, as purifiers: made smaller and back, cropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from antidisrupt_lib.purification.filters import Filter
+
+
+@dataclass(frozen=True)
+class Rescale(Filter):
+    """To 1 / `times` of its side, as a thumbnail, and back: bicubic, with antialiasing."""
+
+    times: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise ValueError(f"A photo is rescaled to 1 / TIMES of its side, with TIMES from 1 on, not {self.times}.")
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        small = [max(1, round(side / self.times)) for side in x.shape[2:]]
+        return _resized(_resized(x, small), list(x.shape[2:])).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Crop(Filter):
+    """`pixels` cut off at each side, and what is left resized to the old size."""
+
+    pixels: int = 2
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        cut = self.pixels
+        if 2 * cut >= min(x.shape[2:]):
+            raise ValueError(f"A photo of {x.shape[3]} x {x.shape[2]} px has no {cut} px to lose at each side.")
+        inner = x[..., cut : x.shape[2] - cut, cut : x.shape[3] - cut]
+        return _resized(inner, list(x.shape[2:])).clamp(0, 1)
+
+
+def _resized(x: Tensor, size: list[int]) -> Tensor:
+    return F.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False)
