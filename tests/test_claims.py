@@ -424,7 +424,7 @@ def test_a_new_papers_file_is_found_by_its_name(monkeypatch, tmp_path, results):
     monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
     assert isinstance(sources()["tomorrow"], ModuleType) and find_claims("tomorrow") == find_claims("ruiz")
     assert len(claims_table(results, about="tomorrow")) == 2
-    with pytest.raises(ValueError, match="no claims 'moma'.*photos, gandhi_jain, .*tomorrow"):
+    with pytest.raises(ValueError, match="no claims 'moma'.*photos, dadfi, gandhi_jain, .*tomorrow"):
         find_claims("moma")
 
 

@@ -10,7 +10,7 @@ from antidisrupt_lib.disruption.attacks import uniform_noise
 from antidisrupt_lib.disruption.dadfi import DadfiConfig, Recogniser, as_published_config, train_dadfi
 from antidisrupt_lib.disruption.disrupt import attack_name, disrupt, find_attack, make_objective, write_disrupted
 from antidisrupt_lib.disruption.disruptor import Disruptor, Universal, as_attack, card, refined
-from antidisrupt_lib.disruption.effects import cost, effects, treat
+from antidisrupt_lib.disruption.effects import Recipe, cost, effects, recipes_of, treat
 from antidisrupt_lib.disruption.fusion import fuse, make_fused
 from antidisrupt_lib.seeding import image_generators
 from antidisrupt_lib.weights import save_weights
@@ -191,6 +191,19 @@ def test_effects_of_nothing_are_none_whatever_way_the_photos_go(faces, forge):
 
 
 def test_its_cost_is_one_pass_of_its_own_and_none_of_a_forger(faces, forge):
-    _, passes = cost(faces, as_attack(Disruptor(4, 1)), forge, eps=EPS, steps=3, batch_size=2, repeats=1)
-    seconds, gradients = cost(faces, "pgd", forge, eps=EPS, steps=3, batch_size=2, repeats=1)
+    how = {"eps": EPS, "batch_size": 2}
+    _, passes = cost(faces, Recipe(as_attack(Disruptor(4, 1)), forge, 3), **how)
+    seconds, gradients = cost(faces, Recipe("pgd", forge, 3), **how)
     assert (passes, gradients) == (0, 3) and seconds > 0
+
+
+def test_recipes_are_of_all_forgers_and_of_each_and_no_two_have_one_name(forge, tmp_path):
+    paths = [tmp_path / f"{i}.safetensors" for i in range(2)]
+    for path in paths:
+        save_weights(path, Disruptor(4, 1), card(Disruptor(4, 1), name="mine"))
+    family = {"a": forge, "b": forge}
+    recipes = recipes_of(paths[:1], {"pgd": 5, "bim": 3}, family)
+    assert list(recipes) == ["uniform_noise", "mine", "pgd_for_all", "pgd_for_a", "pgd_for_b", "bim_for_all"]
+    assert recipes["pgd_for_b"].steps == 5
+    with pytest.raises(ValueError, match="called mine"):
+        recipes_of(paths, {}, family)

@@ -1,7 +1,9 @@
 """Disruptors side by side: the same photos by each of them, what each costs, and what forgers then make of them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -10,12 +12,55 @@ from torch import Generator, Tensor
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import forge_all, translations
 from antidisrupt_lib.disruption.declared import Attack
-from antidisrupt_lib.disruption.disrupt import counting, disrupt
-from antidisrupt_lib.disruption.sweep import REACH, Measure
+from antidisrupt_lib.disruption.disrupt import counting, disrupt, find_attack
+from antidisrupt_lib.disruption.sweep import ALL, REACH, Measure, together
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import image_generators
 
 Way = Callable[[Tensor, Sequence[Generator]], Tensor]  # what photos pass before they are forged; purifiers are such
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How photos are disrupted: by an attack, a function or a name, of so many steps, that knows a forger."""
+
+    attack: Attack | str
+    forge: Forger
+    steps: int = 1
+
+
+def recipes_of(
+    learned: Iterable[Path | str], attacks: Mapping[str, int], forgers: Mapping[str, Forger]
+) -> dict[str, Recipe]:
+    """Recipes by the disruptors' names in the results.
+
+    Args:
+        learned: weights of disruptors, which are called as their cards say.
+        attacks: steps of attacks by name: each knows all forgers ("pgd_for_all"), the first also each alone.
+
+    Raises:
+        ValueError: two are called alike.
+    """
+    everyone = together(list(forgers.values()))
+    recipes = {"uniform_noise": Recipe("uniform_noise", everyone)}
+    for path in map(str, learned):
+        if (name := find_attack(path).__name__) in recipes:
+            raise ValueError(f"{path} is called {name}, as another disruptor is: train one of them under another name.")
+        recipes[name] = Recipe(path, everyone)
+    for i, (attack, steps) in enumerate(attacks.items()):
+        aims = {ALL: everyone} | (dict(forgers) if i == 0 else {})
+        recipes |= {f"{attack}_for_{aim}": Recipe(attack, forge, steps) for aim, forge in aims.items()}
+    return recipes
+
+
+def treat_all(
+    photos: FaceSet, recipes: Mapping[str, Recipe], *, eps: float, seed: int, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """All photos by each recipe, as `treat` gives them."""
+    return {
+        name: treat(photos, how.attack, how.forge, eps=eps, steps=how.steps, seed=seed, device=device)
+        for name, how in recipes.items()
+    }
 
 
 def treat(
@@ -79,21 +124,22 @@ def _measured(fakes: Tensor, clean: Tensor, x: Tensor, measures: Mapping[str, Me
 
 
 def cost(
-    photos: FaceSet, attack: Attack | str, forge: Forger, *, eps: float, steps: int, batch_size: int, repeats: int = 3,
-    device: torch.device | str = "cpu",
-) -> tuple[float, float]:  # fmt: skip
+    photos: FaceSet, how: Recipe, *, eps: float, batch_size: int, repeats: int = 1, device: torch.device | str = "cpu"
+) -> tuple[float, float]:
     """(seconds, forger passes with a gradient) per image in a batch of this size; the shortest of `repeats`, warm."""
-    x = photos.x([row % len(photos) for row in range(batch_size)], device)
-    c = photos.labels(ATTRIBUTES)[[row % len(photos) for row in range(batch_size)]].to(device)
-    counted, passes = counting(forge)
-    how = {"eps": eps, "step": REACH * eps / steps, "steps": steps}
-    seconds = []
-    for _ in range(1 + repeats):
+    rows = [row % len(photos) for row in range(batch_size)]
+    x, c = photos.x(rows, device), photos.labels(ATTRIBUTES)[rows].to(device)
+    forge, passes = counting(how.forge)
+
+    def once(count: int) -> float:
         passes.clear()
-        keys = image_generators(0, "cost", range(batch_size))
         start = time.perf_counter()
-        disrupt(x, c, counted, attack=attack, generators=keys, **how)
-        if x.is_cuda:
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:]) / batch_size, sum(passes) / batch_size
+        disrupt(
+            x[:count], c[:count], forge, attack=how.attack, eps=eps, step=REACH * eps / how.steps, steps=how.steps,
+            generators=image_generators(0, "cost", range(count)),
+        ).sum().item()  # fmt: skip
+        return time.perf_counter() - start
+
+    once(1)
+    seconds = min(once(batch_size) for _ in range(repeats))
+    return seconds / batch_size, sum(passes) / batch_size

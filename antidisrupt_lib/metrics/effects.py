@@ -11,16 +11,18 @@ import pandas as pd
 from torch import Tensor
 
 from antidisrupt_lib.metrics.breaking import MEASURES, SHARES
-from antidisrupt_lib.metrics.distances import DISRUPTED, d_mask, d_pix, edit_mask
+from antidisrupt_lib.metrics.distances import DISRUPTED, d_mask, d_pix, edit_mask, psnr, ssim
 from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
 from antidisrupt_lib.metrics.results import mean_result, plain_result
 
+Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 SHARE = "share of edits that take whose {} reaches 0.05"
-PAPER = {  # DADFI's distances (eq. 19, 20) of the photo x and an edit of the disrupted photo
+PAPER: dict[str, Measure] = {  # DADFI's distances (eq. 19, 20) of the photo x and an edit of the disrupted photo
     "d_pix": lambda y, y0, x: d_pix(y, x),
     "d_pix_normalised": lambda y, y0, x: d_pix(y, x, normalised=True),
     "d_mask": lambda y, y0, x: d_mask(y, x, edit_mask(y0, x)),
     "d_mask_normalised": lambda y, y0, x: d_mask(y, x, edit_mask(y0, x), normalised=True),
+    "d_pix_added": lambda y, y0, x: d_pix(y, x, normalised=True) - d_pix(y0, x, normalised=True),
     "d_pix_undisrupted": lambda y, y0, x: d_pix(y0, x, normalised=True),
     "d_mask_undisrupted": lambda y, y0, x: d_mask(y0, x, edit_mask(y0, x), normalised=True),
 }
@@ -29,10 +31,16 @@ UNITS = {
     "d_pix_normalised": "root of the mean square, photo to edit, [0, 1] units",
     "d_mask": "DADFI's eq. 20 as printed, over the pixels that the clean edit changes",
     "d_mask_normalised": "root of the mean square over the pixels that the clean edit changes",
+    "d_pix_added": "d_pix_normalised less that of the clean edit",
     "d_pix_undisrupted": "d_pix_normalised of the clean edit: what the edit itself does",
     "d_mask_undisrupted": "d_mask_normalised of the clean edit: what the edit itself does",
 }
-Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def that_count(table: pd.DataFrame, took: Mapping[str, Mapping[tuple[str, str], bool]]) -> pd.DataFrame:
+    """The rows of edits that take and have something to change; `took` is by forger, then (edit, image id)."""
+    taken = [took[row.forger][row.edit, row.image_id] for row in table.itertuples()]
+    return table[table["changes"].to_numpy(bool) & np.array(taken, bool)]
 
 
 def effect_results(table: pd.DataFrame, axes: dict, by_photo: Sequence[str] = ()) -> list[dict]:
@@ -77,19 +85,35 @@ def frechet_rows(
     photos: np.ndarray, clean: Mapping[str, np.ndarray], broken: Mapping[tuple[str, str], np.ndarray], axes: dict,
     extractor: str,
 ) -> list[dict]:  # fmt: skip
-    """Results rows of DADFI's d_Frechet (eq. 21): as printed, from the photos, and from the clean edits.
+    """Results rows of DADFI's d_Frechet (eq. 21): from the photos, as printed, also of undisrupted edits; from these.
 
     Args:
         photos: features of the photos; `clean` of each forger's edits; `broken` of those of each (disruptor, forger).
         extractor: whose features they are.
     """
+    met = [(here, features, "d_frechet", photos) for here, features in broken.items()]
+    met += [((None, forger), features, "d_frechet_undisrupted", photos) for forger, features in clean.items()]
+    met += [(here, features, "d_frechet_to_clean", clean[here[1]]) for here, features in broken.items()]
     rows = []
-    for (disruptor, forger), features in broken.items():
-        here, n = axes | {"attack": disruptor, "forger": forger}, len(features)
-        for name, reference in (("d_frechet", photos), ("d_frechet_to_clean", clean[forger])):
-            of = "photos" if reference is photos else "clean edits"
-            unit = f"Frechet distance of {of} and edits, {extractor}'s features"
-            rows.append(plain_result(here, f"{name}_{extractor}", frechet_distance(reference, features), n, unit))
+    for (disruptor, forger), features, name, reference in met:
+        here, of = axes | {"attack": disruptor, "forger": forger}, "photos" if reference is photos else "clean edits"
+        unit = f"Frechet distance of {of} and edits, {extractor}'s features"
+        value = frechet_distance(reference, features)
+        rows.append(plain_result(here, f"{name}_{extractor}", value, len(features), unit))
+    return rows
+
+
+def photo_results(x: Tensor, treated: Mapping[str, Tensor], people: pd.Series, axes: dict) -> list[dict]:
+    """Results rows of what the eye meets: PSNR, SSIM and the largest change of each disruptor's photos of x."""
+    rows = []
+    for disruptor, x_adv in treated.items():
+        seen = {
+            "photo_psnr": (psnr(x_adv, x), "dB, disrupted photo beside the original"),
+            "photo_ssim": (ssim(x_adv, x), "SSIM of the disrupted photo and the original"),
+            "photo_largest_change": ((x_adv - x).abs().flatten(1).amax(1), "infinity norm of the change, [0, 1] units"),
+        }
+        here = axes | {"attack": disruptor}
+        rows += [mean_result(here, name, values, people, unit) for name, (values, unit) in seen.items()]
     return rows
 
 
