@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from torchvision.datasets import CelebA
 
+from antidisrupt_lib.faces.casia import is_casia, read_casia
 from antidisrupt_lib.faces.face_crops import crop_face, find_face
 from antidisrupt_lib.faces.face_detectors import Detect, face_detector
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
@@ -51,7 +52,7 @@ def open_faces(
 
     Args:
         root: a folder in CelebA's layout (also as its download is unpacked, in Anno, Eval and Img, and all this one
-            folder down), or a folder of images with `attributes.csv` (see `faces.tables`).
+            folder down) or CASIA-FaceV5's, or a folder of images with `attributes.csv` (see `faces.tables`).
         count: take the first so many images, in file order; all, if None.
         bad_share: up to this share of unreadable images is left out and listed; more is an error.
         attributes: what the table must have, e.g. those that a forger edits.
@@ -69,6 +70,8 @@ def open_faces(
     if count is not None and count < 1:
         raise ValueError(f"count is {count}: give 1 or more, or null for all.")
     listing = list_faces(root, attributes, identities)
+    if not align and is_casia(listing.folder):
+        print("They are taken by their centred square, 480 px of 640: `align` would cut out the faces.")
     table = listing.table.iloc[:count].reset_index(drop=True)
     if "identity" not in table:
         print(f"{listing.folder} has no identities: each photo counts as a person of its own.")
@@ -127,6 +130,8 @@ def _read_listing(root: Path) -> tuple[Path, Listing]:
     own = root / "attributes.csv"
     if own.is_file() and not _celeba_file(root, ATTRIBUTES):
         return own, Listing(root, read_attributes(own))
+    if is_casia(root):
+        return root, Listing(root, read_casia(root))
     below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name not in FOLDERS]
     bases = [base for base in (root, *below) if _celeba_file(base, ATTRIBUTES)]
     if not bases:
