@@ -1,7 +1,7 @@
 """CASIA-FaceV5's layout: 500 people in folders 000 ... 499, five photos each as 000/000_0.bmp, 640 x 480 pixels.
 
-Nobody has labelled them. So every label is 0, and each of the five edits of a photo asks for
-its attribute: black, blond and brown hair, a man, a young face. The face is in the middle but small: `align` cuts it out, by a face detector.
+Nobody has labelled them. So every label is 0, and each of the five edits of a photo asks for its attribute: black,
+blond and brown hair, a man, a young face. The face is in the middle but small: `align` cuts it out, by a face detector.
 """
 
 import re

@@ -4,7 +4,7 @@ Tables are those of disruption.effects; `person` is what the intervals resample.
 `purifier` the way that the photos went before they were forged, empty where they went none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,8 @@ from antidisrupt_lib.metrics.distances import DISRUPTED, d_mask, d_pix, edit_mas
 from antidisrupt_lib.metrics.frechet import Extractor, frechet_distance
 from antidisrupt_lib.metrics.results import mean_result, plain_result
 
-Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 SHARE = "share of edits that take whose {} reaches 0.05"
-PAPER: dict[str, Measure] = {  # DADFI's distances (eq. 19, 20) of the photo x and an edit of the disrupted photo
+PAPER = {  # DADFI's distances (eq. 19, 20) of the photo x and an edit of the disrupted photo
     "d_pix": lambda y, y0, x: d_pix(y, x),
     "d_pix_normalised": lambda y, y0, x: d_pix(y, x, normalised=True),
     "d_mask": lambda y, y0, x: d_mask(y, x, edit_mask(y0, x)),
