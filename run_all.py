@@ -131,6 +131,7 @@ def carry_out(
 ) -> int:  # fmt: skip
     """Run the study, write its report, and return the exit status."""
     start = time.monotonic()
+    print(study.note, end="\n" if study.note else "")
     with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
         how = {"chosen": chosen, "forced": forced, "steps": steps, "require_lock": require_lock}
         outcome = run(study, executor=executor, jobs=jobs, **how)

@@ -7,17 +7,19 @@ is loaded before it is asked for. Images are float32 N x 3 x H x W in [0, 1], ep
     ad.forger         forge(x, c) -> edits                      ad.forge_all, its five edits of photos with own labels c
     ad.attack         attack(x, objective, ...) -> x_adv        ad.disrupt, photos against a forger
     ad.purifier       purify(x, generators) -> x                ad.judge, which attributes are seen
-    ad.detector       a network, x to logits of "fake"
-    ad.protect, ad.purify, ad.check: of a photo's file
+    ad.detector       a network, x to logits of "fake"          ad.device, where the networks are
+    ad.protect, ad.purify, ad.check: of a photo's file          ad.tour, all three, in pictures
 """
 
 import importlib
 
 _PLACES = {
-    "by_name": ("load_faces", "forger", "attack", "disrupt", "purifier", "detector", "judge"),
+    "by_name": ("load_faces", "zoo_forgers", "forger", "attack", "disrupt", "purifier", "detector", "judge"),
     "deepfakes.stargan": ("ATTRIBUTES",),
     "deepfakes.translations": ("forge_all",),
+    "training": ("device",),
     "photos.doing": ("protect", "purify", "check"),
+    "photos.tour": ("tour",),
 }
 _NAMES = {name: f"antidisrupt_lib.{place}" for place, names in _PLACES.items() for name in names}
 __all__ = sorted(_NAMES)

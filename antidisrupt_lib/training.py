@@ -11,7 +11,7 @@ from typing import TypeVar
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from antidisrupt_lib.seeding import generator
 from antidisrupt_lib.weights import atomic_path
@@ -42,9 +42,9 @@ def half_precision(device: torch.device | str, wanted: bool = True) -> torch.aut
 
 
 def progress(items: Iterable[T], what: str, total: int, done: int = 0) -> Iterator[T]:
-    """Yield `items` under a progress bar; also report to the file ANTIDISRUPT_PROGRESS, which a study reads."""
+    """Yield `items` under a bar that vanishes when done, or in a study, report to the file ANTIDISRUPT_PROGRESS."""
     report, start, reported = os.environ.get("ANTIDISRUPT_PROGRESS"), time.monotonic(), 0.0
-    bar = tqdm(items, desc=what, total=total, initial=done, mininterval=5, ascii=True, ncols=100)
+    bar = tqdm(items, desc=what, total=total, initial=done, leave=False, disable=bool(report))
     for here, item in enumerate(bar, 1):
         yield item
         now = time.monotonic()

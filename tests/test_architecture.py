@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "antidisrupt_lib"
@@ -67,8 +68,13 @@ def test_the_study_knows_notebooks_and_files_but_no_tensors():
         assert not TENSORS & {name.partition(".")[0] for name in imported(path)}, path
 
 
-def test_there_are_the_nine_notebooks_of_the_chain():
-    assert [path.name[:2] for path in NOTEBOOKS][:9] == [f"{i:02d}" for i in range(1, 10)]
+def test_there_are_a_door_and_the_nine_notebooks_of_the_chain():
+    assert [path.name[:2] for path in NOTEBOOKS][:10] == [f"{i:02d}" for i in range(10)]
+
+
+def test_every_notebook_has_its_smoke_values():
+    stages = yaml.safe_load((ROOT / "params/smoke.yaml").read_text(encoding="utf-8"))["stages"]
+    assert {path.stem for path in NOTEBOOKS} <= set(stages)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from antidisrupt_lib.faces.face_crops import find_face
 from antidisrupt_lib.faces.face_detectors import DETECTORS, Detect, face_detector
 from antidisrupt_lib.faces.readers import MARGIN
+from antidisrupt_lib.training import device
 
 SCALE = 4  # how many times larger the photo is thought to be by an attack that reckons with the way back
 
@@ -31,16 +32,16 @@ class Square:
         return pixels[self.top : self.top + self.side, self.left : self.left + self.side]
 
     def small(self, pixels: np.ndarray, size: int) -> Tensor:
-        """This part at a forger's size: 1 x 3 x size x size in [0, 1]."""
+        """This part at a forger's size: 1 x 3 x size x size in [0, 1], where the networks are."""
         square = Image.fromarray(self.of(pixels)).resize((size, size), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float().to(device()) / 255
 
     def enlarged(self, change: Tensor) -> np.ndarray:
         """A change at the forger's size, 1 x 3 x size x size, at the photo's own: side x side x 3.
 
         Between four values it never leaves them, so that what was inside an eps ball stays there.
         """
-        return _resized(change, self.side)[0].permute(1, 2, 0).numpy()
+        return _resized(change.cpu(), self.side)[0].permute(1, 2, 0).numpy()
 
 
 def find_square(pixels: np.ndarray, detector: str = "auto") -> Square:

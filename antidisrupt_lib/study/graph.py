@@ -83,13 +83,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Study:
-    """All nodes of a study in an order in which they can run, and where their results go."""
+    """All nodes of a study in an order in which they can run, where their results go, and a note for who reads them."""
 
     name: str
     nodes: dict[str, Node]
     folder: Path
     notebooks: Path
     evaluation: str
+    note: str = ""
 
     @property
     def results(self) -> Path:
@@ -136,7 +137,7 @@ def load_study(
     if file.evaluation != EVALUATION:
         single = [name for name, node in nodes.items() if not node.variant]
         require_known([file.evaluation], single, f"{file.path}, results", "stage without a grid")
-    study = Study(file.name, nodes, absolute(outputs).resolve() / file.name, notebooks, file.evaluation)
+    study = Study(file.name, nodes, absolute(outputs).resolve() / file.name, notebooks, file.evaluation, file.note)
     require_names([study.notebooks, *map(study.result, nodes)], nodes)
     return study
 

@@ -96,6 +96,7 @@ def _render(study: Study, outcome: Outcome, standing: list[Node], command: str, 
     )
     return environment.get_template("report.html.j2").render(
         study=study.name,
+        note=study.note,
         fingerprint=fingerprint,
         command=command,
         headline=[line for node in first for line in _lines(study.result(node.id) / "headline.md")],
@@ -167,7 +168,7 @@ def _versions(outcome: Outcome) -> list[str]:
 def _fingerprint(study: Study, outcome: Outcome, command: str) -> str:
     template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     shown = json.dumps(
-        [study.evaluation, outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True
+        [study.evaluation, study.note, outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True
     )
     return hashlib.sha256(shown.encode()).hexdigest()
 

@@ -21,19 +21,20 @@ from antidisrupt_lib.study.paths import (
 from antidisrupt_lib.study.yaml_files import parse_yaml, read_yaml, shown
 
 EVALUATION = "08_evaluate"  # the stage whose results are the study's, unless its file names another: `results: STAGE`
-TOP = ("study", "base", "threads", "time_limit", "results", "common", "stages")
+TOP = ("study", "base", "note", "threads", "time_limit", "results", "common", "stages")
 
 
 @dataclass(frozen=True)
 class StudyFile:
     """A study as its file states it: stages by name, each a table of reserved keys and parameters.
 
-    `evaluation` is the stage whose results.csv is the study's, `time_limit` the seconds that a node may take, if there
-    is a limit. What may be a path is a PathText.
+    `note` is for readers of its results, `evaluation` the stage whose results.csv is the study's, `time_limit` the
+    seconds that a node may take, if there is a limit. What may be a path is a PathText.
     """
 
     path: Path
     name: str
+    note: str
     threads: int
     time_limit: float | None
     evaluation: str
@@ -57,8 +58,8 @@ def read_study(
     path = Path(path)
     raw = _read_tables(path)
     study = StudyFile(
-        path, raw.get("study"), raw.get("threads", 1), raw.get("time_limit"), raw.get("results", EVALUATION),
-        raw["common"], raw["stages"],
+        path, raw.get("study"), raw.get("note", ""), raw.get("threads", 1), raw.get("time_limit"),
+        raw.get("results", EVALUATION), raw["common"], raw["stages"],
     )  # fmt: skip
     for notebook, values in read_overrides(overrides).items() if overrides else ():
         for name, stage in study.stages.items():
@@ -70,6 +71,8 @@ def read_study(
         require_text(faces)
         _set(study, "01_split", "faces", str(absolute(faces)), f"--faces {faces}")
     _check_names(study)
+    if not isinstance(study.note, str):
+        raise ValueError(f"{path}: `note: {shown(study.note)}` is no text.")
     return study
 
 
