@@ -13,14 +13,15 @@ from antidisrupt_lib.study.params import code_cells
 
 
 def notebook_code(path: Path) -> str:
-    """The Python of a notebook: its code cells without the lines that speak to IPython."""
+    """The Python of a notebook: its code cells but its set-up, without the lines that speak to IPython."""
     about = os.stat(path) if os.path.isfile(path) else None
     return _notebook_code(path, about and (about.st_mtime_ns, about.st_ctime_ns, about.st_size))
 
 
 @lru_cache
 def _notebook_code(path: Path, about: tuple | None) -> str:
-    lines = [line for cell in code_cells(path) for line in cell["source"].splitlines()]
+    cells = [cell["source"] for cell in code_cells(path) if "set-up" not in cell.get("metadata", {}).get("tags", [])]
+    lines = [line for source in cells for line in source.splitlines()]
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
