@@ -30,7 +30,10 @@ FORGERS = ("attention", "stgan", "stargan_truth", "stargan")  # of the zoo; the 
 
 
 def zoo_forgers() -> list[str]:
-    """The names of the zoo's forgers, but for those that were trained to resist."""
+    """The names of the zoo's forgers, but for those that were trained to resist.
+
+    >>> forgers = {name: ad.forger(name) for name in ad.zoo_forgers()}
+    """
     return [name for name in FORGERS if (ZOO / f"{name}.safetensors").is_file()]
 
 

@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 
 def device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
+    """The GPU if there is one, else the CPU.
+
+    >>> x = photos.x(device=ad.device())
+    """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -47,6 +47,8 @@ def tour(
 
     Raises:
         ValueError: the photo can't be read, or there is no such forger or purifier.
+
+    >>> ad.tour("me.jpg", "out", forger="stargan", eps=0.1).table
     """
     files = {"photo": Path(photo)} | {name: Path(out) / f"{name}.png" for name in ("protected", "purified")}
     if str(photo) == "drawn":
