@@ -42,7 +42,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         default=0.05,
         help="in [0, 1] units (default 0.05, 12 of 255 levels; from 0.1 on it is seen)",
     )
-    protect.add_argument("--attack", default="pgd", help="a name, or file.py:function of your own (default pgd)")
+    protect.add_argument(
+        "--attack",
+        default="pgd",
+        help="a name (dadfi takes one pass), or file.py:function of your own (default pgd)",
+    )
     protect.add_argument("--steps", type=int, default=20, help="of the attack (default 20)")
     purify = _command(commands, "purify", _purify, "take away what a purifier takes for a disruption")
     purify.add_argument("--purifier", default="reverse_diffusion_10", help="a name, or several joined by +")

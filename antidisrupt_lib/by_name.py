@@ -66,7 +66,10 @@ def judge() -> AttributeClassifier:
 def attack(name: str = "pgd") -> Attack:
     """`attack(x, objective, *, eps, step, steps, generators) -> x_adv`, by its name or your own's dotted name.
 
-    >>> pgd = ad.attack("pgd"); mine = ad.attack("my/lab.py:langevin")
+    "dadfi" was learned beforehand (notebook 20) and asks the objective nothing: it may be None. The path of such
+    weights is a name as well.
+
+    >>> pgd = ad.attack("pgd"); mine = ad.attack("my/lab.py:langevin"); learned = ad.attack("dadfi")
     """
     return disruption.find_attack(name)
 

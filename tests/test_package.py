@@ -10,9 +10,12 @@ import yaml
 from antidisrupt_lib.deepfakes.classifier import load_classifier
 from antidisrupt_lib.deepfakes.editing import attribute_accuracy, edits_that_took
 from antidisrupt_lib.deepfakes.forgers import load_generator
-from antidisrupt_lib.deepfakes.stargan import forger
+from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, forger
+from antidisrupt_lib.deepfakes.translations import forge_all
+from antidisrupt_lib.disruption.effects import treat
 from antidisrupt_lib.faces.drawn import write_drawn_celeba
 from antidisrupt_lib.faces.readers import open_faces, write_faces
+from antidisrupt_lib.metrics.distances import disrupted
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.purification.train import mean_epsilon_loss
 from antidisrupt_lib.study.graph import load_study
@@ -72,7 +75,7 @@ def faces(tmp_path_factory):
 
 def test_zoo_is_small_and_every_weight_has_its_card():
     files = list(ZOO.glob("*.safetensors"))
-    assert {path.stem for path in files} >= {"judge", "denoiser", "autoencoders", *FORGERS}
+    assert {path.stem for path in files} >= {"judge", "denoiser", "autoencoders", "dadfi", *FORGERS}
     assert sum(path.stat().st_size for path in files) < 24 * 2**20
     for path in files:
         _, about = read_weights(path)
@@ -86,6 +89,19 @@ def test_zoo_forgers_edit_people_they_have_never_seen(faces, name, least):
     assert attribute_accuracy(judge, faces)["accuracy"].mean() > 0.97
     took = edits_that_took(forger(load_generator(f"zoo/{name}.safetensors")), judge, faces)
     assert took.float().mean() > least
+
+
+def test_zoo_disruptor_breaks_the_published_forger_in_one_pass(faces):
+    x, c = faces.first(16).x(), faces.first(16).labels(ATTRIBUTES)
+    forge = forger(load_generator("zoo/stargan.safetensors"))
+    y0 = forge_all(forge, x, c)
+
+    def broken(attack: str) -> float:
+        x_adv = treat(faces.first(16), attack, forge, eps=0.05, steps=1, seed=0)
+        y = forge_all(forge, x_adv, c)
+        return disrupted(y.flatten(0, 1), y0.flatten(0, 1)).float().mean().item()
+
+    assert broken("dadfi") > 0.9 and broken("uniform_noise") < 0.1
 
 
 def test_zoo_denoiser_knows_noise_better_than_nothing(faces):

@@ -19,7 +19,7 @@ from antidisrupt_lib.disruption.declared import Attack, declare
 from antidisrupt_lib.disruption.objectives import Objective, loss_and_gradient
 from antidisrupt_lib.weights import find_weights, load_network, missing
 
-LEARNED: tuple[str, ...] = ()  # names of the zoo's
+LEARNED = ("dadfi",)  # of the zoo
 REFINED = "_refined"
 
 
@@ -174,8 +174,17 @@ def load_disruptor(path: Path | str) -> Attack:
     return _load(file, file.stat().st_mtime_ns)
 
 
+def read_disruptor(path: Path | str) -> tuple[nn.Module, dict]:
+    """The network in a disruptor's weights, and its card.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_disruptor` does.
+    """
+    return load_network(path, KINDS, "a disruptor")
+
+
 @lru_cache(maxsize=16)
 def _load(path: Path, written: int) -> Attack:
-    disruptor, about = load_network(path, KINDS, "a disruptor")
+    disruptor, about = read_disruptor(path)
     attack = as_attack(disruptor, about.get("name") or path.stem)
     return attack if about.get("bounded", True) else attack.as_published

@@ -10,6 +10,7 @@ import torch
 
 from antidisrupt_lib.deepfakes.classifier import load_classifier
 from antidisrupt_lib.deepfakes.forgers import load_generator
+from antidisrupt_lib.disruption.disruptor import read_disruptor
 from antidisrupt_lib.purification.autoencoders import load_autoencoders
 from antidisrupt_lib.purification.purify import load_denoiser
 from antidisrupt_lib.weights import ZOO, read_weights, save_weights
@@ -23,14 +24,16 @@ WEIGHTS = {  # name in the zoo: (file in the study, its loader, the table beside
     "judge": ("02_attention/classifier", load_classifier, "classifier"),
     "denoiser": ("03_train_defense/denoiser", lambda path: load_denoiser(path)[0], "denoiser"),
     "autoencoders": ("03_train_defense/autoencoders", load_autoencoders, "autoencoders"),
+    "dadfi": ("20_dadfi/disruptor", lambda path: read_disruptor(path)[0], "trained"),
 }
+SPLITS = {"dadfi": "01_few"}  # of those that were trained on people of their own
 
 
-def card(folder: Path, about: dict, measured: str) -> dict:
+def card(folder: Path, about: dict, measured: str, split: str = "") -> dict:
     """What a reader must know of some weights: their data, training, commit, and what was measured on C."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    split = folder.parent / ("01_edits" if manifest["parameters"].get("true_edits") else "01_split") / "manifest.json"
-    faces = json.loads(split.read_text())["parameters"]
+    split = split or ("01_edits" if manifest["parameters"].get("true_edits") else "01_split")
+    faces = json.loads((folder.parent / split / "manifest.json").read_text())["parameters"]
     people = f"{faces['count']:,} drawn faces (antidisrupt_lib.faces.drawn, seed 101), part A by identity"
     return about | {
         "size": faces["size"],
@@ -47,7 +50,7 @@ def publish(study: Path, names: Iterable[str]) -> None:
     for name in names:
         file, load, measured = WEIGHTS[name]
         path = study / f"{file}.safetensors"
-        about = card(path.parent, read_weights(path)[1], measured) | {"name": name}
+        about = card(path.parent, read_weights(path)[1], measured, SPLITS.get(name, "")) | {"name": name}
         save_weights(ZOO / f"{name}.safetensors", load(path), about, dtype=torch.float16)
 
 
