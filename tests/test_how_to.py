@@ -16,6 +16,7 @@ from antidisrupt_lib.study.graph import load_study
 
 ROOT = Path(__file__).parents[1]
 SHELF = ROOT / "docs/how-to"
+GUIDES = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("studies", "your-own-study", "layout"))]
 PAGES = sorted(path for path in SHELF.glob("*.md") if path.name != "README.md")
 RUN_ALL = runpy.run_path(str(ROOT / "run_all.py"))
 
@@ -81,7 +82,7 @@ def test_a_page_asks_one_question_and_has_one_snippet_which_runs(page, tmp_path,
     assert printed in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *GUIDES], ids=lambda page: page.stem)
 def test_every_command_names_a_study_and_values_that_there_are(page, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     for words in commands(page):
@@ -94,6 +95,6 @@ def test_every_command_names_a_study_and_values_that_there_are(page, tmp_path, m
 def test_the_shelf_lists_every_page_and_its_links_lead_somewhere():
     index = (SHELF / "README.md").read_text(encoding="utf-8")
     assert {*re.findall(r"\]\(([\w-]+\.md)\)", index)} == {page.name for page in PAGES}
-    for page in [*PAGES, ROOT / "README.md"]:
+    for page in [*PAGES, *GUIDES]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -26,17 +26,26 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_readme_gives_the_two_commands_and_conda_does_the_same():
+    repository = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    assert f"git clone {repository} && cd {repository.rpartition('/')[2]}\n" in README
     assert "pip install -e . -c constraints.txt && python run_all.py\n" in README
     assert 'pip install -e ".[dev]" -c constraints.txt && pytest\n' in README
     dependencies = yaml.safe_load((ROOT / "environment.yaml").read_text())["dependencies"]
     assert dependencies[1:] == ["pip", {"pip": ["-c constraints.txt", "-e .[dev]"]}]
 
 
-def test_every_path_in_the_readmes_tree_exists():
-    tree = README.split("## Layout")[1].split("```")[1]
+def test_the_readme_is_short_and_begins_with_what_picture_commands_and_ten_lines():
+    assert len(README.splitlines()) <= 160
+    order = ["# Anti-Disrupt", "![", "git clone ", "pip install -e .", "import antidisrupt_lib as ad", "| forger |"]
+    places = [README.index(text) for text in order]
+    assert places == sorted(places)
+
+
+def test_every_path_in_the_tree_of_the_layout_exists():
+    tree = (ROOT / "docs/layout.md").read_text(encoding="utf-8").split("```")[1]
     paths = [line.split()[0] for line in tree.splitlines() if line and not line.startswith(" ")]
     assert len(paths) > 8
-    assert [path for path in paths if path != "outputs/" and not (ROOT / path).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
