@@ -77,6 +77,8 @@ CLAIMS = (
           about="disruptors", held=HELD),
     Claim("breaks_all", DADFI, "It breaks more edits of every forger than noise of its size.",
           _of("share_disrupted_minus_uniform_noise"), above=0, about="disruptors", held=HELD),
+    Claim("moves_all", OURS, "It moves the edits of every forger further (L2) than noise of its size.",
+          _of("l2_minus_uniform_noise"), above=0, about="disruptors", held=HELD),
     Claim("near_gradients", OURS, "It breaks more than 0.8 times what joint PGD does of the forger that breaks "
           "most.", _near_gradients, above=0, about="disruptors", held=HELD),
     Claim("single_stays_below", DADFI, "A generator that knew one forger leaves d_pix below 0.05 on the others.",

@@ -56,27 +56,26 @@ def effect_results(table: pd.DataFrame, axes: dict, by_photo: Sequence[str] = ()
     return rows
 
 
-def beyond(table: pd.DataFrame, axes: dict, other: str, of: float = 1.0, but: Sequence[str] = ()) -> list[dict]:
-    """Results rows `<share>_minus_<other>`: what each disruptor breaks minus `of` times what another does, paired.
+def beyond(table: pd.DataFrame, axes: dict, other: str, of: float = 1.0) -> list[dict]:
+    """Results rows of what each disruptor does minus `of` times what another does to the same edits, paired.
 
-    Args:
-        of: below 1, the row is called `<share>_minus_<of>_<other>`.
-        but: disruptors that get no rows.
+    They are called `<share>_minus_<other>`, for both shares broken, and `l2_minus_<other>`; with `of` below 1
+    `<share>_minus_<of>_<other>`.
     """
-    rows, keys = [], ["way", "forger", "edit", "image_id"]
-    theirs = table[table["disruptor"] == other]
-    for disruptor, part in table.groupby("disruptor", sort=False):
-        if disruptor in (other, *but):
-            continue
-        pairs = part.merge(theirs[[*keys, *MEASURES]], on=keys, suffixes=("", "_other"))
-        for (way, forger), both in pairs.groupby(["way", "forger"], sort=False):
-            here = axes | {"attack": disruptor, "purifier": way or None, "forger": forger}
-            for measure, share in SHARES.items():
-                met = both.dropna(subset=[measure, f"{measure}_other"])
-                difference = (met[measure] >= DISRUPTED) - of * (met[f"{measure}_other"] >= DISRUPTED)
-                called = f"{share}_minus_{'' if of == 1 else f'{of:g}_'}{other}"
-                unit = f"difference of shares, paired{'' if of == 1 else f'; the other times {of:g}'}"
-                rows.append(mean_result(here, called, difference, _people(met), unit))
+    rows, keys, times = [], ["way", "forger", "edit", "image_id"], "" if of == 1 else f"{of:g}_"
+    theirs = table.loc[table["disruptor"] == other, [*keys, *MEASURES]]
+    pairs = table[table["disruptor"] != other].merge(theirs, on=keys, suffixes=("", "_other"))
+    for (disruptor, way, forger), both in pairs.groupby(["disruptor", "way", "forger"], sort=False):
+        here = axes | {"attack": disruptor, "purifier": way or None, "forger": forger}
+        for measure, share in SHARES.items():
+            met = both.dropna(subset=[measure, f"{measure}_other"])
+            difference = (met[measure] >= DISRUPTED) - of * (met[f"{measure}_other"] >= DISRUPTED)
+            unit = f"difference of shares, paired{'' if of == 1 else f'; the other times {of:g}'}"
+            rows.append(mean_result(here, f"{share}_minus_{times}{other}", difference, _people(met), unit))
+        moved = both["l2"] - of * both["l2_other"]
+        rows.append(
+            mean_result(here, f"l2_minus_{times}{other}", moved, _people(both), "mean square on [-1, 1], paired")
+        )
     return rows
 
 
