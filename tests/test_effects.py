@@ -104,7 +104,7 @@ def test_claims_about_disruptors_rest_on_these_rows(table):
     for attack, seconds in (("dadfi", 0.01), ("pgd_for_all", 1.0)):
         rows.append(plain_result(AXES | {"attack": attack}, "seconds_per_image_batch_1", seconds, 1, "s"))
     verdicts = claims_table(pd.DataFrame(rows), "dadfi", "disruptors").set_index("id")["verdict"]
-    assert verdicts["faster"] == verdicts["d_pix"] == verdicts["moves_all"] == "holds"
+    assert verdicts["faster_disruption"] == verdicts["d_pix"] == verdicts["moves_all"] == "holds"
     assert verdicts["breaks_all"].startswith(("undecided", "does not hold"))  # nothing breaks of "hard"
     assert verdicts["fine_tuning"].startswith("not measured") and verdicts["d_pix_added"].startswith("not measured")
 

@@ -73,7 +73,7 @@ CLAIMS = (
           about="disruptors", held=HELD),
     Claim("d_frechet", DADFI, "The Frechet distance of photos and deepfakes is above 30 for every forger.",
           _of(r"d_frechet_(?!to_clean|undisrupted).+"), above=30, about="disruptors", held=HELD),
-    Claim("faster", DADFI, "Joint PGD takes more than 20 times as long for a photo.", _faster, above=20,
+    Claim("faster_disruption", DADFI, "Joint PGD takes more than 20 times as long for a photo.", _faster, above=20,
           about="disruptors", held=HELD),
     Claim("breaks_all", DADFI, "It breaks more edits of every forger than noise of its size.",
           _of("share_disrupted_minus_uniform_noise"), above=0, about="disruptors", held=HELD),
