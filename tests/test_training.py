@@ -55,29 +55,6 @@ def detector(faces, checkpoint, lr):
 TRAININGS = [stargan, denoiser, autoencoder, classifier, detector]
 
 
-def stop_after(count):
-    def progress(items, *args, **kwargs):
-        for done, item in enumerate(items):
-            if done == count:
-                raise KeyboardInterrupt
-            yield item
-
-    return progress
-
-
-@pytest.mark.parametrize("train", TRAININGS)
-def test_a_stopped_and_resumed_training_ends_at_the_very_same_weights(train, faces, tmp_path, monkeypatch):
-    monkeypatch.setitem(training.run_training.__kwdefaults__, "save_every", 3)
-    whole = train(faces, tmp_path / "whole", 1e-3).state_dict()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "progress", stop_after(5))
-        train(faces, tmp_path / "parts", 1e-3)
-    assert torch.load(tmp_path / "parts")["done"] == 3
-    torch.manual_seed(123)  # whatever the new process's global state is
-    resumed = train(faces, tmp_path / "parts", 1e-3).state_dict()
-    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
-
-
 @pytest.mark.parametrize("train", TRAININGS)
 def test_a_checkpoint_of_other_hyperparameters_is_refused(train, faces, tmp_path):
     train(faces, tmp_path / "c", 1e-3)
