@@ -102,7 +102,8 @@ def _module(place: str) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))  # behind all else: its own modules are found, and hide nothing
     try:
-        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # a loader may take what it compiled before
+        code = compile(path.read_bytes(), path, "exec")  # a loader may take what it compiled before
+        exec(code, module.__dict__)  # noqa: S102 (what the user named as code)
     except BaseException:
         del sys.modules[place]
         raise

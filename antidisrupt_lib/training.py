@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from antidisrupt_lib.seeding import generator
-from antidisrupt_lib.weights import atomic_path
+from antidisrupt_lib.weights import atomic_path, load_tensors
 
 T = TypeVar("T")
 
@@ -146,7 +146,9 @@ def _save_checkpoint(state: dict, path: Path, about: dict, done: int, history: l
 def _resume(state: dict, path: Path, about: dict) -> tuple[int, list[dict]]:
     if not path.exists():
         return 0, []
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = load_tensors(path)
+    if not (isinstance(saved, dict) and saved.keys() >= {"state", "about", "done", "history"}):
+        raise ValueError(f"{path} is no checkpoint of a training. Delete it to start anew.")
     if saved["about"] != json.dumps(about, sort_keys=True):
         raise ValueError(
             f"The checkpoint {path} was made with other hyperparameters ({saved['about']}) than these ({about}). "

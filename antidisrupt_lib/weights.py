@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 
 ZOO = Path(__file__).parent / "zoo"
 DEEPEST = 10  # halvings of an image that an architecture may list
+BYTE_CAP = 2**33  # of a file of weights
+TENSOR_CAP = 20_000  # of a file; the largest networks have a few thousand
+DEPTHS = ("blocks", "layers")  # what an architecture calls numbers of layers, each of which has a tensor
 
 
 @contextmanager
@@ -97,9 +101,11 @@ def read_weights(path: Path | str) -> tuple[dict[str, Tensor], dict]:
     _require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
+            if len(file.keys()) > TENSOR_CAP:
+                raise SafetensorError(f"it names {len(file.keys()):,} tensors, more than {TENSOR_CAP:,}")
             card = (file.metadata() or {}).get("about", "{}")
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError as error:
+    except (SafetensorError, MemoryError) as error:
         what = _impostor(path) or f"damaged, incomplete or no safetensors file ({error}): make or copy it anew"
         raise ValueError(f"{path} is {what}.") from error
     return state, _parse_card(card, path)
@@ -121,17 +127,35 @@ def read_foreign_checkpoint(path: Path | str, together: Collection[str] = ()) ->
     """
     path = Path(path)
     _require_file(path)
+    content = load_tensors(path)
+    if together and isinstance(content, dict) and all(_is_table(content.get(name)) for name in together):
+        parts = {name: _single(content[name]) for name in together}
+        return {f"{name}.{inner}": value for name, part in parts.items() for inner, value in part.items()}
+    return _single(_only_table(content, path))
+
+
+def load_tensors(path: Path) -> object:
+    """What `torch.save` wrote, of tensors and plain values alone: no code in it is run.
+
+    Raises:
+        ValueError: it holds more, is damaged, or would take more memory than it is long.
+    """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(path):
+            _refuse_bomb(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime, key and end-of-file errors here
         damaged = "damaged, incomplete or no PyTorch checkpoint: download it again"
         if isinstance(error, pickle.UnpicklingError):
             damaged = "no checkpoint of plain tensors, and code in it is never run here: save a state_dict() alone"
         raise ValueError(f"{path} is {_impostor(path) or damaged}.") from error
-    if together and isinstance(content, dict) and all(_is_table(content.get(name)) for name in together):
-        parts = {name: _single(content[name]) for name in together}
-        return {f"{name}.{inner}": value for name, part in parts.items() for inner, value in part.items()}
-    return _single(_only_table(content, path))
+
+
+def _refuse_bomb(path: Path) -> None:
+    """PyTorch compresses nothing: parts that are longer than their file are no checkpoint's."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+            raise ValueError("an archive that unpacks to more than it holds")
 
 
 def _single(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -145,6 +169,8 @@ def _require_file(path: Path) -> None:
         raise ValueError(f"{path} is a folder: give the weights file that lies in it.")
     if not path.is_file():
         raise FileNotFoundError(missing(path))
+    if (size := path.stat().st_size) > BYTE_CAP:
+        raise ValueError(f"{path} has {size:,} bytes, more than {BYTE_CAP:,}: give one network's weights alone.")
 
 
 def _impostor(path: Path) -> str:
@@ -195,6 +221,11 @@ def _is_table(content: object) -> bool:
     )
 
 
+def in_short(value: object) -> str:
+    """What somebody's file says, for a sentence of ours: 40 printable characters of it."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(value)).split())[:40]
+
+
 def first_sentence(error: Exception) -> str:
     """What another library's error says, shortened for a sentence of ours; its type, if it says nothing."""
     return " ".join((str(error) or type(error).__name__).split()).partition(". ")[0].rstrip(".")
@@ -217,8 +248,9 @@ def load_network(path: Path | str, kinds: Mapping[str, Callable[..., nn.Module]]
     state, card = read_weights(path)
     kind = card.get("network", next(iter(kinds)) if len(kinds) == 1 else None)
     if not isinstance(kind, str) or kind not in kinds:
-        shown = " ".join(str(kind or "unknown").split())[:40]
-        raise ValueError(f"{path} holds weights of another kind ({shown}), not {what}: give another file.")
+        raise ValueError(
+            f"{path} holds weights of another kind ({in_short(kind or 'unknown')}), not {what}: give another file."
+        )
     return rebuild(kinds[kind], card.get("architecture", {}), state, path), card
 
 
@@ -258,8 +290,9 @@ def _check_architecture(make: Callable[..., nn.Module], architecture: object, st
             raise ValueError(f"{name} is {value!r}, {error.errors()[0]['msg']}") from error
         numbers = value if isinstance(value, list) else [value]
         sizes = [number for number in numbers if type(number) is int and name != "seed"]
-        if len(numbers) > DEEPEST or any(not 0 <= number <= largest for number in sizes):
-            raise ValueError(f"{name} is {value}, and its tensors allow 0 to {largest}")
+        most = len(state) if name in DEPTHS else largest
+        if len(numbers) > DEEPEST or any(not 0 <= number <= most for number in sizes):
+            raise ValueError(f"{name} is {value}, and its tensors allow 0 to {most}")
 
 
 def _annotation(signature: inspect.Signature, name: str) -> object:

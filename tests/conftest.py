@@ -118,7 +118,7 @@ def _faults(session) -> str:
         if mark := item.get_closest_marker("fault"):
             cases[mark.args] += 1
             kept[mark.args] += item.nodeid in session.config.passed_cases
-    lines = ["# What goes wrong", "", "Made by `pytest tests/faults --reliability docs/reliability.md`.", ""]
+    lines = ["# What goes wrong", "", "Made by `pytest --reliability docs/reliability.md`.", ""]
     lines += ["| fault | promised | observed |", "|---|---|---|"]
     lines += [f"| {what} | {promise} | {kept[what, promise]} of {n} |" for (what, promise), n in sorted(cases.items())]
     return "\n".join(lines) + "\n" if cases else ""

@@ -10,7 +10,14 @@ from antidisrupt_lib.deepfakes.stargan_v2 import PARTS, StarGANv2, official_arch
 from antidisrupt_lib.deepfakes.stgan import STGANGenerator
 from antidisrupt_lib.plug_ins import code_name, is_plug_in, plug_in, short_name
 from antidisrupt_lib.rehearsal import require_multiple, require_promised, try_network
-from antidisrupt_lib.weights import first_sentence, read_foreign_checkpoint, read_weights, rebuild, require_size
+from antidisrupt_lib.weights import (
+    first_sentence,
+    in_short,
+    read_foreign_checkpoint,
+    read_weights,
+    rebuild,
+    require_size,
+)
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "stargan": Generator,
@@ -127,7 +134,7 @@ def load_generator(
     if is_plug_in(named):
         require_promised(named, path, "a forger")
         return _load_own(path, named, about.get("architecture", {}), state, size)
-    kind = " ".join(str(about.get("network", "stargan")).split())[:40]
+    kind = in_short(about.get("network", "stargan"))
     network = kind.lower().removesuffix(" generator")
     if network not in NETWORKS:
         raise ValueError(f"{path} holds weights of another kind ({kind}), no generator: give another file.")

@@ -15,11 +15,12 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import torch
 from torch import Tensor
 
 from antidisrupt_lib.training import progress
-from antidisrupt_lib.weights import missing
+from antidisrupt_lib.weights import first_sentence, missing
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,22 @@ class FaceSet:
 
         Raises:
             FileNotFoundError: there is none; the text names the notebook that makes it.
-            ValueError: its parts disagree.
+            ValueError: its parts can't be read, or disagree.
         """
         folder = Path(folder)
         if not (folder / "images.npy").is_file():
             raise FileNotFoundError(missing(folder))
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        table = pd.read_parquet(folder / "faces.parquet")
-        if len(images) != len(table):
-            raise ValueError(f"{folder} holds {len(images)} images but {len(table)} rows. Make it anew.")
-        return cls(images, table, json.loads((folder / "axes.json").read_text()))
+        try:
+            images = np.lib.format.open_memmap(folder / "images.npy", mode="r")  # never what is pickled
+            if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+                raise ValueError(f"its images are {images.dtype} {images.shape}, not uint8 N x H x W x 3")
+            rows = pyarrow.parquet.read_metadata(folder / "faces.parquet").num_rows
+            if len(images) != rows:  # before they are read: a small file may unpack to many
+                raise ValueError(f"it holds {len(images)} images but {rows} rows")
+            table, axes = pd.read_parquet(folder / "faces.parquet"), json.loads((folder / "axes.json").read_text())
+        except (ValueError, OSError, OverflowError, RecursionError) as error:
+            raise ValueError(f"{folder} can't be read as faces: {first_sentence(error)}. Make it anew.") from error
+        return cls(images, table, axes)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -8,7 +8,6 @@ import os
 import stat
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -19,6 +18,8 @@ ENDINGS = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif",
 }  # fmt: skip
 PIXEL_CAP = 40_000_000
+BYTE_CAP = 2**28  # of a file: more than so many pixels need, in 16 bits
+SCAN_CAP = 100  # of a JPEG, each of which goes over all pixels; a progressive one has about ten
 PAGE = "white"  # what shows through
 STRAIGHT = {"La": "LA", "RGBa": "RGBA"}  # colours multiplied by their alpha, and not
 PROFILED = {  # colour space of an ICC profile: mode that the pixels must have for it, from which modes
@@ -38,26 +39,36 @@ def read_picture(path: Path, *, coarsely: bool = False) -> Image.Image:
         coarsely: a JPEG may come at an eighth of its size: all of it is decoded, but quickly.
 
     Raises:
-        ValueError: it is no file, no picture, larger than PIXEL_CAP, or has colours with no agreed look. A decoder
-            raises what it likes on a damaged file.
+        ValueError: as `opened` does; or its colours have no agreed look. A decoder raises what it likes on a damaged
+            file.
     """
-    if (found := what_is(path)) != "a file":
-        raise ValueError(found)  # opening a fifo would wait for ever
-    with open(path, "rb") as stream, _opened(stream) as image:
-        if image.width * image.height > PIXEL_CAP:
-            raise ValueError(f"{image.width} x {image.height} pixels, more than {PIXEL_CAP:,}")
+    with opened(path) as image:
         if coarsely:
             image.draft("RGB", (1, 1))
         return as_shown(image)
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """The picture in a file, not yet decoded; no small file may take much memory or time.
+
+    Raises:
+        ValueError: it is no file, no picture, or one of too many pixels, bytes or scans.
+    """
+    if (found := what_is(path)) != "a file":
+        raise ValueError(found)  # opening a fifo would wait for ever
+    if (size := path.stat().st_size) > BYTE_CAP:
+        raise ValueError(f"{size:,} bytes, more than {BYTE_CAP:,}")
+    content = path.read_bytes()
     try:
-        return Image.open(stream, formats=FORMATS)
+        image = Image.open(BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
-        empty = not stream.seek(0, os.SEEK_END)
-        why = "0 bytes" if empty else f"not a picture in a format that is read ({', '.join(FORMATS)})"
+        why = f"not a picture in a format that is read ({', '.join(FORMATS)})" if content else "0 bytes"
         raise ValueError(why) from error
+    if image.width * image.height > PIXEL_CAP:
+        raise ValueError(f"{image.width} x {image.height} pixels, more than {PIXEL_CAP:,}")
+    if image.format == "JPEG" and (scans := content.count(b"\xff\xda")) > SCAN_CAP:
+        raise ValueError(f"a JPEG of {scans:,} scans, more than {SCAN_CAP}")
+    return image
 
 
 def why_unreadable(path: Path) -> str | None:

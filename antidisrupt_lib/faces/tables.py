@@ -8,11 +8,15 @@ import codecs
 import csv
 import io
 import re
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
+BYTE_CAP = 2**27  # of a table: CelebA's has 25 MiB
+NAME_CAP = 1000  # characters of an image's path
+COLUMN_CAP, ROW_CAP = 2000, 2_000_000
 OWN = ("image_id", "identity")  # the columns that are no attributes
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 LABELS = {"1": 1, "true": 1, "yes": 1, "0": 0, "-0": 0, "false": 0, "no": 0, "-1": -1}
@@ -27,8 +31,10 @@ def read_text(path: Path) -> str:
     """The text of a file in UTF-8, in UTF-16 or 32, or else in Windows' Western European (cp1252, almost Latin-1).
 
     Raises:
-        ValueError: it's in none of these.
+        ValueError: it's in none of these, or longer than any table of faces.
     """
+    if (size := path.stat().st_size) > BYTE_CAP:
+        raise ValueError(f"{path} has {size:,} bytes, more than {BYTE_CAP:,}. Give a table of fewer faces.")
     content = path.read_bytes()
     marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
     unmarked = "utf-16-be" if content[:1] == b"\0" else "utf-16-le" if content[1:2] == b"\0" else None
@@ -71,6 +77,8 @@ def read_ids(cells: pd.Series, path: Path) -> pd.Series:
     _refuse_empty(cells, path)
     ids = cells.map(lambda cell: PurePosixPath(cell).as_posix())
     for row, name in ids.items():
+        if len(name) > NAME_CAP:
+            raise ValueError(f"{_at(cells, path, row)}: a name of {len(name):,} characters. Give it a shorter one.")
         if name == "." or name.startswith("/") or ".." in name.split("/") or "\0" in name:
             raise ValueError(f"{_at(cells, path, row)}: {name!r} is no path below the folder of the images.")
     if (twice := ids[ids.duplicated()]).size:
@@ -125,7 +133,9 @@ def read_celeba_attributes(path: Path) -> pd.DataFrame:
     lines = read_text(path).split("\n", 2)
     if len(lines) < 3 or not lines[0].strip().isdigit():
         raise ValueError(f"{path} must begin with a line of the count and a line of names.")
-    names, table = lines[1].split(), _read_columns(path, lines[2])
+    names = lines[1].split()
+    _refuse_wide(len(names), path)
+    table = _read_columns(path, lines[2])
     if table.shape != (int(lines[0]), len(names)) or len(set(names)) < len(names):
         raise ValueError(
             f"{path} announces {int(lines[0])} images and {len(names)} attributes, but holds {table.shape[0]} rows of "
@@ -170,6 +180,7 @@ def _read_columns(path: Path, text: str, dtype: type | None = None) -> pd.DataFr
 def _read_cells(path: Path) -> pd.DataFrame:
     """All cells as stripped str, indexed by their rows, with the columns that have names."""
     (first, header), *body = list(_split_rows(path).items()) or [(1, [])]
+    _refuse_wide(len(header), path)
     header = [name.lower() if name.lower() in OWN else name for name in header]
     if "image_id" not in header:
         raise ValueError(
@@ -188,12 +199,19 @@ def _read_cells(path: Path) -> pd.DataFrame:
     return table.drop(columns="", errors="ignore")
 
 
+def _refuse_wide(columns: int, path: Path) -> None:
+    if columns > COLUMN_CAP:
+        raise ValueError(f"{path} names {columns:,} columns, more than {COLUMN_CAP:,}. Keep those that are needed.")
+
+
 def _split_rows(path: Path) -> dict[int, list[str]]:
     """The rows that hold anything, by their numbers, as stripped cells."""
     text = read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), skipinitialspace=True)
     try:
-        rows = {row: [cell.strip() for cell in cells] for row, cells in enumerate(reader, 1)}
+        rows = {row: [cell.strip() for cell in cells] for row, cells in enumerate(islice(reader, ROW_CAP), 1)}
+        if next(reader, None) is not None:
+            raise ValueError(f"{path} has more than {ROW_CAP:,} rows. Give a table of fewer faces.")
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}. Look for a quote that isn't closed.") from error
     if torn := next((row for row, cells in rows.items() if any("\n" in cell for cell in cells)), None):
@@ -204,7 +222,7 @@ def _split_rows(path: Path) -> dict[int, list[str]]:
 def _separator(text: str) -> str:
     """The separator by which the first line has a column image_id; a comma, if none does."""
     for separator in SEPARATORS:
-        first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+        first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0][: csv.field_size_limit()]
         header = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
         if "image_id" in [name.strip().lower() for name in header]:
             return separator

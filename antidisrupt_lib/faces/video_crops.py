@@ -58,7 +58,7 @@ def read_pickled(cropping: bytes, path: Path, count: int) -> dict:
 
 @lru_cache(1)
 def _unpickled(cropping: bytes) -> Cropping:
-    return pickle.loads(cropping)  # once in each process
+    return pickle.loads(cropping)  # noqa: S301 (from this process's parent); once in each process
 
 
 def one_thread() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from antidisrupt_lib.faces.pictures import FORMATS, PIXEL_CAP, as_shown, what_is
+from antidisrupt_lib.faces.pictures import as_shown, opened, what_is
 from antidisrupt_lib.weights import atomic_path
 
 TYPES = {  # file endings to Pillow's formats, with how each is written
@@ -67,11 +67,9 @@ def read_photo(path: Path | str) -> Photo:
 
 
 def _read(path: Path) -> Photo:
-    with Image.open(BytesIO(path.read_bytes()), formats=FORMATS) as image:
+    with opened(path) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "JPEG":
             raise ValueError(f"it holds {image.n_frames} pictures, and one is done at a time: save them as files")
-        if image.width * image.height > PIXEL_CAP:
-            raise ValueError(f"{image.width} x {image.height} pixels, more than {PIXEL_CAP:,}")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         shown, about = as_shown(image.copy()), {name: image.info[name] for name in KEPT if image.info.get(name)}

@@ -23,13 +23,8 @@ def read_numbers(path: Path) -> dict[tuple, Row]:
     Raises:
         ValueError: it is no such table, or two rows are about the same.
     """
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        lines = [line for line in file if not line.startswith("#")]
-    reader = csv.DictReader(lines)
-    if not {"metric", "value", "unit"} <= set(reader.fieldnames or ()):
-        raise ValueError(f"{path} is no table of results: it has no columns metric, value and unit.")
     rows: dict[tuple, Row] = {}
-    for row in reader:
+    for row in _read_rows(path):
         about = tuple((name, text) for name, text in row.items() if name and name not in TOLD and text)
         if row["unit"] == "s":
             continue
@@ -37,6 +32,18 @@ def read_numbers(path: Path) -> dict[tuple, Row]:
             raise ValueError(f"{path} tells of {in_words(about)} twice. Make it anew.")
         rows[about] = row
     return rows
+
+
+def _read_rows(path: Path) -> list[Row]:
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        lines = [line for line in file if not line.startswith("#")]
+    try:
+        reader = csv.DictReader(lines)
+        if not {"metric", "value", "unit"} <= set(reader.fieldnames or ()):
+            raise csv.Error("it has no columns metric, value and unit")
+        return list(reader)
+    except csv.Error as error:
+        raise ValueError(f"{path} is no table of results: {error}.") from error
 
 
 def write_expected(results: Path, place: Path, made_by: str) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import product
+from math import prod
 from pathlib import Path, PurePosixPath
 
 from antidisrupt_lib.plug_ins import short_name
@@ -18,6 +19,8 @@ from antidisrupt_lib.study.params import Notebook, require_known
 from antidisrupt_lib.study.paths import WORDS, ZOO, absolute, at_leaves, require_names, texts_in_table
 from antidisrupt_lib.study.stages import Stage, path_in, read_stage, stage_of, texts_of
 from antidisrupt_lib.study.study_file import EVALUATION, StudyFile, read_study
+
+MOST = 2_000_000  # variants that are looked at for a stage
 
 
 @dataclass(frozen=True)
@@ -185,15 +188,22 @@ class _Row:
 def _make_nodes(stage: Stage, made: dict[str, list[Node]]) -> list[Node]:
     rows = [_Row({}, {})]
     for name in _joined_stages(stage.sources):
+        _refuse_many(stage, len(rows) * len(made[name]))
         rows = [
             _Row(row.variant | node.variant, row.picks | {name: node.id})
             for row in rows
             for node in made[name]
             if _agree(row.variant, node.variant)
         ]
+    _refuse_many(stage, len(rows) * prod(map(len, stage.grid.values())))
     grid = [dict(zip(stage.grid, values, strict=True)) for values in product(*stage.grid.values())]
     rows = [_Row(row.variant | own, row.picks) for row in rows for own in grid if _agree(row.variant, own)]
     return [_make_node(stage, row, made) for row in _select(rows, stage)]
+
+
+def _refuse_many(stage: Stage, count: int) -> None:
+    if count > MOST:
+        raise ValueError(f"{stage.where}: its inputs and grid make {count:,} variants, more than {MOST:,}. Use fewer.")
 
 
 def _make_node(stage: Stage, row: _Row, made: dict[str, list[Node]]) -> Node:

@@ -12,12 +12,13 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 SETTLED = 2 * 10**9  # ns; a younger file may change again within the same tick of the clock
+SYSTEMS = ("/proc", "/sys", "/dev")  # their files have no end
 EXHIBITS = ("figures/", "tables/")  # what a result shows, and no reader takes
 
 
@@ -54,26 +55,45 @@ def file_hashes(paths: Iterable[Path | str]) -> list[str]:
 
 def folder_hash(folder: Path | str) -> str:
     """Hash of the names and contents of all files below a folder, links followed."""
-    files = dict(sorted(files_below(folder)))
-    return sha256(json.dumps(dict(zip(files, file_hashes(files.values()), strict=True))).encode())
+    files, again = files_below(folder)
+    hashes = dict(zip(files, file_hashes(files.values()), strict=True)) | again
+    return sha256(json.dumps(dict(sorted(hashes.items()))).encode())
 
 
-def files_below(folder: Path | str) -> Iterator[tuple[str, str]]:
-    """(name below the folder, path) of its regular files. A link that leads back to a folder above it isn't followed.
+def files_below(folder: Path | str) -> tuple[dict[str, str], dict[str, str]]:
+    """{name below the folder: path} of its regular files, and {name: first name} of folders that have several.
+
+    A folder that links reach again is entered once: links that make a circle or a web come to an end.
 
     Raises:
         OSError: a folder can't be listed.
+        ValueError: a link leads out, to a folder that holds this one or is the system's own.
     """
-    waiting = [("", os.fspath(folder), (os.path.realpath(folder),))]
+    files, again, entered = {}, {}, {os.path.realpath(folder): ""}
+    waiting = [("", os.fspath(folder))]
     while waiting:
-        name, place, above = waiting.pop()
-        with os.scandir(place) as entries:
-            for entry in entries:
-                below = f"{name}{entry.name}"
-                if entry.is_dir() and (real := os.path.realpath(entry.path)) not in above:
-                    waiting.append((f"{below}/", entry.path, (*above, real)))
-                elif entry.is_file():
-                    yield below, entry.path
+        name, place = waiting.pop()
+        for entry in _listed(place):
+            below, real = f"{name}{entry.name}", os.path.realpath(entry.path) if entry.is_dir() else ""
+            if real in entered:
+                again[below] = entered[real]
+            elif real:
+                _refuse_way_out(entry.path, real, os.path.realpath(folder))
+                entered[real] = below
+                waiting.append((f"{below}/", entry.path))
+            elif entry.is_file():
+                files[below] = entry.path
+    return files, again
+
+
+def _listed(folder: str) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _refuse_way_out(link: str, real: str, folder: str) -> None:
+    if folder.startswith(real.rstrip("/") + "/") or real.startswith(SYSTEMS):
+        raise ValueError(f"{link} leads to {real}, out of the folder. Remove the link, or name what is meant.")
 
 
 def content_without_times(path: Path) -> str | None:

@@ -27,6 +27,9 @@ from antidisrupt_lib.study.yaml_files import shown
 
 BY_HAND = "../outputs/notebooks/"  # where notebooks read and write when a person opens them
 RESERVED = ("notebook", "grid", "skip", "only", "threads", "time_limit")
+PLAIN = (
+    ast.Name, ast.Load, ast.Constant, ast.Subscript, ast.Tuple, ast.BinOp, ast.BitOr, ast.UnaryOp, ast.USub
+)  # what types are written with  # fmt: skip
 TYPES = {t.__name__: t for t in (int, float, str, bool, list, dict)} | {"Any": Any, "Literal": Literal}
 
 
@@ -72,9 +75,9 @@ def code_cells(path: Path) -> list[dict]:
         raise FileNotFoundError(f"There is no notebook {path}. {suggestion(path.stem, known)}")
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError, TypeError) as error:
+        return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no readable notebook ({error!r}). Restore it, e.g. with git checkout.") from error
-    return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -90,7 +93,7 @@ def read_notebook(path: Path) -> Notebook:
     try:
         statements = ast.parse(cells[0]["source"]).body
         declared = [_declaration(statement) for statement in statements]
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:  # Python's parser, of deep brackets
         raise ValueError(
             f"{path}, parameters cell: {error}. Only `name = literal` and `name: type = literal` may stand there."
         ) from error
@@ -112,9 +115,9 @@ def _declaration(statement: ast.stmt) -> Parameter:
 
 def _annotated_type(annotation: ast.expr) -> object:
     unknown = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} - TYPES.keys()
-    if unknown or any(isinstance(node, ast.Call | ast.Attribute) for node in ast.walk(annotation)):
+    if unknown or not all(isinstance(node, PLAIN) for node in ast.walk(annotation)):
         raise ValueError(f"the annotation `{ast.unparse(annotation)}` is not made of {', '.join(TYPES)} and None")
-    return eval(ast.unparse(annotation), {"__builtins__": {}}, TYPES)
+    return eval(ast.unparse(annotation), {"__builtins__": {}}, TYPES)  # noqa: S307 (of PLAIN nodes alone)
 
 
 def _type_of(default: object) -> object:

@@ -15,6 +15,8 @@ from antidisrupt_lib.plug_ins import with_paths
 LONGEST_NAME = 255  # bytes of one name, on all file systems in use
 LONGEST_PATH = 4096 if os.name == "posix" else 260
 LONGEST_NODE = 220  # bytes of a node's id: names of files about it are longer
+LONGEST_TEXT = 4000  # characters of an error
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # also what turns text round
 ROOM = 300  # bytes for the files in a node's folder
 ZOO = "zoo/"  # paths of weights that ship with the library begin so
 WORDS = ("", "drawn")  # no paths, but none, and what the library draws; a folder of that name is ./drawn
@@ -163,7 +165,13 @@ def require_text(path: Path | str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """An error in a sentence of bounded length: of the system's errors what happened, and to which file."""
+    """An error in a sentence: of the system's errors what happened, and to which file."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+        return plain(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+    return plain(str(error) or type(error).__name__)
+
+
+def plain(text: str) -> str:
+    """A text for a terminal, of bounded length; what could steer one, in names of files say, is shown escaped."""
+    shown = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... ({len(text):,} characters)"
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], shown)

@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TextIO
 
+from antidisrupt_lib.study.paths import plain
+
 EVERY = 30  # seconds between two progress lines where there is no terminal
 
 
@@ -68,6 +70,9 @@ class Progress:
     def failed(self, node: str, error: str) -> None:
         self.dropped(node)
         self._say(f"{node} FAILED: {error}")
+
+    def lost(self, node: str, error: str) -> None:
+        self._say(f"{node} is begun again, its worker was lost: {error}")
 
     def dropped(self, node: str) -> None:
         """The node needs no run any more, or can't run."""
@@ -128,7 +133,7 @@ class Progress:
         self.spoken = time.monotonic()
         clear = "\r\x1b[K" if self.out.isatty() else ""
         with suppress(OSError):  # the terminal is gone, or the log's disk is full: the study goes on
-            print(f"{clear}{text}", file=self.out, flush=True)
+            print(f"{clear}{plain(text)}", file=self.out, flush=True)
 
 
 def stage_of(node: str) -> str:
