@@ -14,17 +14,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from antidisrupt_lib.study.checks import refusals, shown
-from antidisrupt_lib.study.circumstances import torch_device, versions
+from antidisrupt_lib.study.circumstances import torch_device, versions, visible_gpus
+from antidisrupt_lib.study.cluster import ADDRESSES, Place, cluster, this_machine
 from antidisrupt_lib.study.compare import compare_studies
 from antidisrupt_lib.study.crate import write_crate
 from antidisrupt_lib.study.expected import write_expected
 from antidisrupt_lib.study.graph import Node, Study, load_study, missing_files
 from antidisrupt_lib.study.locks import guard, lock
 from antidisrupt_lib.study.manifest import accept_versions, read_manifest
+from antidisrupt_lib.study.pages import refresh
 from antidisrupt_lib.study.params import require_known
 from antidisrupt_lib.study.paths import portable, reason
 from antidisrupt_lib.study.progress import duration
@@ -34,6 +36,7 @@ from antidisrupt_lib.study.study_file import said_in
 from antidisrupt_lib.study.verify import FAIL, INCONCLUSIVE, PASS, verdict, verify
 
 HERE = Path(__file__).resolve().parent
+EXPECTED = HERE / "params/expected"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,9 +65,8 @@ def main(argv: list[str] | None = None) -> int:
             return 2 if refused else 0
         if refused:
             raise ValueError(shown(refused))
-        jobs = args.jobs or default_jobs(todo)
-        with lock(study) as held:
-            return carry_out(study, args, chosen, forced, steps, jobs, guard(held))
+        with lock(study) as held, place(study, args, todo) as where:
+            return carry_out(study, args, chosen, forced, steps, where, guard(held))
     except (ValueError, OSError) as error:
         print(reason(error), file=sys.stderr)
         return 2
@@ -87,12 +89,19 @@ def prove(study: Study, args: argparse.Namespace) -> int:
         commits = sorted({manifest["git"]["commit"] or "no commit" for manifest in standing(study)})
         made_by = f"Made by `{command(args)}` at {', '.join(commits)}."
         print(f"Expected from now on: {write_expected(study.folder / 'results.csv', place, made_by)}")
+        changed = [page for page in pages() if refresh(page, EXPECTED)]
+        print(f"Pages with other numbers now: {', '.join(page.name for page in changed) or 'none'}")
         return 0
     findings = verify(study, place)
     for finding in findings:
         print(f"{finding.verdict:12} {finding.what}")
     print(f"{verdict(findings)}: {len(study.nodes)} results, {len(findings)} findings")
     return {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}[verdict(findings)]
+
+
+def pages() -> list[Path]:
+    """The pages that print numbers of studies."""
+    return [HERE / "README.md", *sorted((HERE / "docs").glob("*.md"))]
 
 
 def standing(study: Study) -> list[dict]:
@@ -126,15 +135,15 @@ def listed(step: Step, refusal: str | None) -> str:
 
 
 def carry_out(
-    study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], steps: list[Step], jobs: int,
+    study: Study, args: argparse.Namespace, chosen: set[str], forced: set[str], steps: list[Step], where: Place,
     require_lock: Callable[[], None],
 ) -> int:  # fmt: skip
     """Run the study, write its report, and return the exit status."""
     start = time.monotonic()
     print(study.note, end="\n" if study.note else "")
-    with ThreadPoolExecutor(jobs) as executor:  # each thread waits for a process of its own
-        how = {"chosen": chosen, "forced": forced, "steps": steps, "require_lock": require_lock}
-        outcome = run(study, executor=executor, jobs=jobs, **how)
+    executor, jobs, execute = where
+    how = {"chosen": chosen, "forced": forced, "steps": steps, "require_lock": require_lock}
+    outcome = run(study, executor=executor, jobs=jobs, execute=execute, **how)
     conclude(outcome, chosen, study, time.monotonic() - start)
     try:
         print(f"Report: {write_report(study, outcome, command(args))}")
@@ -160,9 +169,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--list", action="store_true", help="say what would run and why, or what is refused; run nothing")
     add("--verify", action="store_true", help="prove a finished study: every file, recipe and expected number")
     add("--compare", nargs=2, type=user_path, metavar="DIR", help="put two studies' folders in outputs/ side by side")
-    add("--expect", action="store_true", help="make a finished study's numbers the expected ones (params/expected/)")
+    add(
+        "--expect",
+        action="store_true",
+        help="make a finished study's numbers the expected ones, and those of the pages",
+    )
     add("--accept-versions", action="store_true", help="let results of other package versions stand, and record it")
-    add("--jobs", type=positive, help="nodes at once (default: cores / threads, 1 with a GPU)")
+    add("--jobs", type=positive, help="nodes at once (default: cores / threads, or the GPUs)")
+    add("--scheduler", metavar="WHERE", help=f"run nodes on dask's workers: {ADDRESSES} (docs/cluster.md)")
     add("--outputs", type=user_path, default=outputs, metavar="DIR", help="where results go (default: the project's)")
     add("--notebooks", type=user_path, default=notebooks, metavar="DIR", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -179,10 +193,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def place(study: Study, args: argparse.Namespace, nodes: list[Node]) -> AbstractContextManager[Place]:
+    """Where these nodes are to run."""
+    if args.scheduler and nodes:
+        return cluster(args.scheduler, args.jobs, study, max(node.threads for node in nodes))
+    return this_machine(args.jobs or default_jobs(nodes), visible_gpus() if nodes else [])
+
+
 def default_jobs(nodes: list[Node]) -> int:
     """As many nodes at once as their threads leave room for; a GPU that PyTorch uses takes one at a time."""
     if not nodes or torch_device() != "cpu":
-        return 1
+        return max(1, len(visible_gpus())) if nodes else 1
     return max(1, os.cpu_count() // max(node.threads for node in nodes))
 
 

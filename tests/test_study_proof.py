@@ -260,7 +260,7 @@ def test_the_metadata_are_valid_by_the_profiles_own_validator(done):
 # The command
 
 
-def test_the_command_proves_expects_and_compares(done, capsys):
+def test_the_command_proves_expects_and_compares(done, capsys, monkeypatch):
     spec = importlib.util.spec_from_file_location("run_all", ROOT / "run_all.py")
     run_all = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run_all)
@@ -272,7 +272,11 @@ def test_the_command_proves_expects_and_compares(done, capsys):
     edit(done / "outputs/tiny/08_evaluate/results.csv", "30.0", "31.0")
     assert run_all.main([*words, "--verify"]) == 1
     assert "FAIL         metric=psnr, stage=purify: 31, expected 30 within 0.1" in capsys.readouterr().out
+    (done / "page.md").write_text("<!-- numbers of tiny: metric=psnr -->30.0 dB<!-- end -->")
+    monkeypatch.setattr(run_all, "pages", lambda: [done / "page.md"])
+    monkeypatch.setattr(run_all, "EXPECTED", done / "expected")
     assert run_all.main([*words, "--expect"]) == 0
+    assert "31.0 dB" in (done / "page.md").read_text() and "numbers now: page.md" in capsys.readouterr().out
     first = (done / "expected/tiny.csv").read_text().splitlines()[0]
     assert first.startswith("# Made by `python run_all.py") and "psnr,31.0" in (done / "expected/tiny.csv").read_text()
     assert run_all.main(["--compare", str(done / "outputs/tiny"), str(done / "outputs/tiny")]) == 0

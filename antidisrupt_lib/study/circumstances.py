@@ -81,15 +81,27 @@ def torch_device() -> str:
     return done.stdout.strip()
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs that PyTorch may use here, as CUDA_VISIBLE_DEVICES names them."""
+    if torch_device() == "cpu":
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(i) for i in range(len(gpu_names()))]
+
+
 @cache
-def device() -> dict:
-    """The machine: its processor and cores, what PyTorch used, and beside it the GPUs that the driver shows."""
+def device(gpu: str | None = None) -> dict:
+    """The machine: its processor and cores, what PyTorch used, and beside it the GPUs that the driver shows.
+
+    Args:
+        gpu: the only one that may be used, where others are visible.
+    """
     return {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "torch": torch_device(),
         "gpus": list(gpu_names()),
-        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "cuda_visible_devices": gpu or os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 
 

@@ -31,7 +31,7 @@ class Task:
     """What to run. `parameters` are all of the notebook's; `folder` is where it writes and what outlives a kill.
 
     `reads` holds the sha256 of each file that it reads of other results, `time_limit` is in seconds, `git` what the
-    notebooks' folder is at.
+    notebooks' folder is at, `gpu` the only one that it may use.
     """
 
     notebook: str
@@ -41,6 +41,7 @@ class Task:
     reads: dict[str, str] = field(default_factory=dict)
     time_limit: float | None = None
     git: dict[str, object] = field(default_factory=dict)
+    gpu: str | None = None
 
     @property
     def progress(self) -> Path:
@@ -100,7 +101,8 @@ def _run_process(task: Task, said: IO[bytes]) -> int:
     task.report.unlink(missing_ok=True)
     threads = str(task.threads)
     environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "ANTIDISRUPT_THREADS": threads}
-    circumstances = {"git": task.git, "versions": versions(), "device": device()}
+    environment |= {"CUDA_VISIBLE_DEVICES": task.gpu} if task.gpu else {}
+    circumstances = {"git": task.git, "versions": versions(), "device": device(task.gpu)}
     process = subprocess.Popen(
         python("antidisrupt_lib.study.node"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
         env=os.environ | environment | {TAG: str(task.progress)}, start_new_session=True,

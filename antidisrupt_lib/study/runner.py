@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -35,6 +35,8 @@ from antidisrupt_lib.study.places import (
 )
 from antidisrupt_lib.study.processes import end_processes, sweep_scratch
 from antidisrupt_lib.study.progress import Progress, Running
+
+TRIES = 3  # of a node whose workers are lost
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class _Run:
     outcome: Outcome
     progress: Progress
     require_lock: Callable[[], None]
+    lost: Counter[str] = field(default_factory=Counter)  # workers, by the node that they ran
 
 
 def run(
@@ -170,23 +173,53 @@ def _run_all(
         while ready and len(running) < jobs:
             node = this.study.nodes[ready.popleft()]
             if job := _start(this, node):
-                running[executor.submit(execute, job.task)] = job
+                running[_submit(executor, execute, job.task)] = job
             else:
                 order.done(node.id)
         for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done if running else ():
             job = running.pop(future)
             this.require_lock()
-            _finish(this, job, _result(future))
-            order.done(job.node.id)
+            if _is_lost(this, job, future):
+                ready.append(job.node.id)
+            else:
+                _finish(this, job, _result(future))
+                order.done(job.node.id)
         this.progress.update([job.running for job in running.values()])
+
+
+def _submit(executor: Executor, execute: Callable[[Task], Result], task: Task) -> Future:
+    """The future of a task; an executor that takes no more gives one that failed."""
+    try:
+        return executor.submit(execute, task)
+    except Exception as error:  # executors of other libraries raise what they like
+        future: Future = Future()
+        future.set_exception(error)
+        return future
+
+
+def _is_lost(this: _Run, job: _Job, future: Future) -> bool:
+    """Whether the executor failed and not the node, which is to be tried again: in an attempt, a folder, of its own."""
+    error = _executors_error(future)
+    if error is None or this.lost[job.node.id] == TRIES - 1:
+        return False
+    this.lost[job.node.id] += 1
+    end_processes(job.task.progress)
+    this.progress.lost(job.node.id, str(error))
+    return True
+
+
+def _executors_error(future: Future) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error
 
 
 def _result(future: Future) -> Result:
     """What came of a task; an executor's own error, such as of a lost worker, is the node's failure."""
-    try:
+    if (error := _executors_error(future)) is None:
         return future.result()
-    except Exception as error:
-        return failure(f"it could not be run: {error or type(error).__name__}")
+    return failure(f"it could not be run in {TRIES} tries: {error or type(error).__name__}")
 
 
 def _judge(study: Study, node: Node, done: dict[str, dict], forced: Collection[str]) -> tuple[dict, str | None]:
