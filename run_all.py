@@ -3,6 +3,7 @@
 python run_all.py                                       # params/quick.yaml on drawn faces
 python run_all.py params/paper.yaml --faces /data/celeba
 python run_all.py --list                                # what would run, and why
+python run_all.py --site                                # a finished study as a static site
 
 Paths given here are relative to where you stand, those in a study file to that file's folder; ~ is your home.
 """
@@ -53,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         study = load_study(args.params, outputs=args.outputs, notebooks=args.notebooks, **changes)
         if args.verify or args.expect:
             return prove(study, args)
+        if args.site:
+            return show(study, args)
         if args.accept_versions:
             accept(study)
         chosen = choose_stages(study, args.only, args.until)
@@ -116,6 +119,16 @@ def standing(study: Study) -> list[dict]:
     return list(manifests.values())
 
 
+def show(study: Study, args: argparse.Namespace) -> int:
+    """Make the site of a finished study, and say where it is."""
+    from antidisrupt_lib.study.site import write_site  # nothing else needs nbconvert and itables at the start
+
+    manifests = standing(study)
+    with lock(study):
+        print(f"Site: {write_site(study, Outcome(dict(zip(study.nodes, manifests, strict=True))), command(args))}")
+    return 0
+
+
 def accept(study: Study) -> None:
     """Let results stand that other versions of packages made."""
     with lock(study):
@@ -174,6 +187,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="make a finished study's numbers the expected ones, and those of the pages",
     )
+    add("--site", action="store_true", help="make a static site of a finished study, in its folder of outputs")
     add("--accept-versions", action="store_true", help="let results of other package versions stand, and record it")
     add("--jobs", type=positive, help="nodes at once (default: cores / threads, or the GPUs)")
     add("--scheduler", metavar="WHERE", help=f"run nodes on dask's workers: {ADDRESSES} (docs/cluster.md)")

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from antidisrupt_lib.claims import gandhi_jain, jung
+from antidisrupt_lib.labels import attack_label, defence_label, forger_label, metric_label, purifier_label
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.metrics.robustness import DEFENCES, MIXED, STAGE, attack_label, is_white_box
+from antidisrupt_lib.metrics.robustness import DEFENCES, MIXED, STAGE, is_white_box
 
 OF_PHOTOS = (
     r"l1|l2|share_disrupted|psnr|ssim|attributes_kept|frechet_((?!_minus_|_as_published).)+"
@@ -15,7 +16,22 @@ OF_DETECTORS = "(accuracy|recall_real|recall_fake|drop|recovery)(_at_fpr_5)?|auc
 OF_ATTACKS = "accuracy|recall_real|recall_fake|attack_success|attack_success_first_fake|l2_norm"
 UNKNOWN = "–"
 PUBLISHED = ", published"
+AXES_IN_WORDS = {
+    "forger": forger_label, "attack": attack_label, "disruptor": attack_label, "purifier": purifier_label,
+    "input defence": purifier_label, "arm": defence_label, "metric": metric_label,
+}  # fmt: skip
 PRIOR_AS_PUBLISHED, PRIOR_ITERATIONS = "deep_image_prior_as_published", 6000
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as readers see it: its columns and what stands on its axes in words, a dash where nothing is known."""
+    said = {
+        axis: table[axis].map(lambda name, label=label: label("" if pd.isna(name) else str(name)))
+        for axis, label in AXES_IN_WORDS.items()
+        if axis in table
+    }
+    shown = table.assign(**said).astype(object)
+    return shown.where(shown.notna(), UNKNOWN).rename(columns=lambda name: metric_label(str(name)))
 
 
 def forgers_of(results: pd.DataFrame) -> list[str]:
@@ -24,7 +40,7 @@ def forgers_of(results: pd.DataFrame) -> list[str]:
 
 
 def arm_labels(rows: pd.DataFrame) -> list[str]:
-    """What to call the arms of some rows: "clean", "poisoned by pgd", "pgd, purified by ...", and the controls."""
+    """What to call the arms of some rows: "clean", "poisoned by PGD", "PGD, purified by ...", and the controls."""
     return [_arm_label(row.arm, row.attack, row.purifier) for row in rows.fillna("").itertuples()]
 
 
@@ -33,10 +49,11 @@ def _arm_label(arm: str, attack: str, purifier: str) -> str:
         case "clean":
             return "clean"
         case "poisoned":
-            return f"poisoned by {attack}"
+            return f"poisoned by {attack_label(attack)}"
         case "purified":
-            return f"{attack or 'never disrupted'}, purified by {purifier}"
-    return f"{attack}, {arm}"
+            disrupted = attack_label(attack) if attack else "never disrupted"
+            return f"{disrupted}, purified by {purifier_label(purifier)}"
+    return f"{attack_label(attack)}, {arm.replace('_', ' ')}"
 
 
 def fully_treated(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +76,30 @@ def arm_table(results: pd.DataFrame) -> pd.DataFrame:
     """Paper-style table of the detectors, a row per forger, detector and arm, means over seeds."""
     rows = pick(results, stage="detect", seed=None)
     return _paper_table(rows, ["forger", "detector", "arm", "attack", "purifier", "poison_ratio"], OF_DETECTORS)
+
+
+def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
+    """Every forger x disruptor x purifier x detector that was measured, with 95 % intervals: what stays broken of the
+    edits, how near the photos stay, and what the detectors reach that were trained on such photos and fakes.
+    """
+    axes = ["forger", "attack", "purifier"]
+    photos = pick(results, stage=["disrupt", "purify"], metric=["share_disrupted", "psnr"])
+    detectors = pick(results, stage="detect", seed=None, metric=["accuracy", "recovery"])
+    detectors = fully_treated(pick(detectors, arm=["clean", "poisoned", "purified"]))
+    wide = [_beside_axes(rows, keys) for rows, keys in ((photos, axes), (detectors, [*axes, "detector"]))]
+    table = wide[0].merge(wide[1], on=axes, how="outer", sort=False)
+    columns = ["share_disrupted", "psnr", "detector", "accuracy", "recovery"]
+    table = table.reindex(columns=[*axes, *columns]).fillna(dict.fromkeys(columns, UNKNOWN))
+    return table.rename(columns={"attack": "disruptor"})
+
+
+def _beside_axes(rows: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """The metrics of some rows beside each other, a row per value of the axes; shares in percent."""
+    texts = [told(row, "{:.1f} dB" if row.metric == "psnr" else "{:.1%}") for row in rows.itertuples()]
+    rows = rows.assign(text=texts, **{axis: rows[axis].fillna("") for axis in axes})
+    return rows.pivot_table(
+        index=axes, columns="metric", values="text", aggfunc="first", sort=False
+    ).reset_index().rename_axis(columns=None)  # fmt: skip
 
 
 def attack_summary(results: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +127,9 @@ def told(row: tuple, number: str) -> str:
 
 
 def headline(results: pd.DataFrame, attack: str) -> str:
-    """What was measured of each forger, in a few lines: its edits, one disruption, the detectors of each arm."""
+    """Three lines of Markdown for each forger, each with its number first: what an attack breaks of its edits, what is
+    left of that behind the best purifier, what the first detector reaches in each arm.
+    """
     return "\n".join(_headline(name, pick(results, forger=name), attack) for name in forgers_of(results))
 
 
@@ -94,13 +137,17 @@ def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
     edits = pick(results, stage="forge", metric="edit_accuracy", purifier=None)
     rows = pick(results, metric="share_disrupted", attack=attack)
     left = pick(rows, stage="purify").sort_values("value")
+    least, most = (purifier_label(left["purifier"].iloc[at]) for at in (0, -1))
+    worst = f"; after the worst, {most}, {_value(left[-1:])}" if least != most else ""
     arms = fully_treated(pick(results, stage="detect", metric="accuracy", seed=None))
+    arms = pick(arms, detector=arms["detector"].iloc[0])
     said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
+    reached = " → ".join(f"{value:.0%}" for value in arms["value"].dropna())
     return (
-        f"The edits of {forger.replace('_', ' ')} take in {_value(edits)} of all cases.\n"
-        f"{attack} disrupts {_value(pick(rows, stage='disrupt', purifier=None))} of them; after purification "
-        f"{_value(left[:1])} ({left['purifier'].iloc[0]}) to {_value(left[-1:])} ({left['purifier'].iloc[-1]}) stay "
-        f"disrupted.\nDetector accuracy on C: {'; '.join(said)}.\n"
+        f"**{_value(pick(rows, stage='disrupt', purifier=None))}** of the edits of {forger_label(forger)} are broken "
+        f"by {attack_label(attack)}. (They take in {_value(edits)} of all cases.)\n"
+        f"**{_value(left[:1])}** stay broken after the best purifier, {least}{worst}.\n"
+        f"**{reached or UNKNOWN}** is the accuracy of {arms['detector'].iloc[0]}: {'; '.join(said)}.\n"
     )
 
 

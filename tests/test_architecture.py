@@ -10,17 +10,28 @@ import yaml
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "antidisrupt_lib"
 CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
-BASE = {"seeding", "weights", "training", "fingerprint", "naming", "images", "rehearsal", "plug_ins"}  # for all rooms
+BASE = {
+    "seeding",
+    "weights",
+    "training",
+    "fingerprint",
+    "naming",
+    "images",
+    "rehearsal",
+    "plug_ins",
+    "labels",
+}  # for all rooms
 ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "by_name": BASE | set(CHAIN),
     "photos": BASE | set(CHAIN) | {"metrics", "by_name", "photos"},  # they do and judge what studies do
     "__main__": {"photos"},
     "metrics": BASE | {"metrics"},
-    "claims": {"metrics", "claims"},  # knows results rows, and none of what made them
-    "tables": {"metrics", "claims"},
+    "claims": {"metrics", "claims", "labels"},  # knows results rows, and none of what made them
+    "tables": {"metrics", "claims", "labels"},
     "plots": BASE | {"metrics", "tables", "plots"},
     "study": {"study", "plug_ins", "fingerprint"},  # which need no tensors: what of a name is code, and whose it is
     "by_hand": set(),
+    "labels": set(),
     "seeding": set(),
     "weights": set(),
     "training": {"seeding", "weights"},

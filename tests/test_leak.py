@@ -12,7 +12,7 @@ from antidisrupt_lib.detection.train import DetectorConfig, PlainSet, judge_spli
 from antidisrupt_lib.faces.faceset import FaceSet, join
 from antidisrupt_lib.metrics.leak import LEAK, leak_results, worth_table
 from antidisrupt_lib.metrics.operating import operating_measures, per_video
-from antidisrupt_lib.plots.charts import split_bars
+from antidisrupt_lib.plots.charts import split_points
 
 RNG = np.random.default_rng(3)
 METRICS = {"accuracy": "accuracy", "auc_per_video": "AUC per video"}
@@ -105,8 +105,8 @@ def test_the_table_and_the_picture_hold_the_measured_numbers(results):
     means = results[results["seed"].isna()].set_index(["arm", "metric"])
     row = means.loc[("as_published", "auc_minus_by_identity")]
     assert table.loc["as_published minus by_identity", "auc"] == f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
-    panels = split_bars(results, METRICS).axes
+    panels = split_points(results, METRICS).axes
     assert [ax.get_title() for ax in panels] == ["accuracy", "AUC per video"]
     for ax, metric in zip(panels, METRICS, strict=True):
-        shown = [bar.get_width() for bar in ax.patches]
+        shown = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
         assert shown == [means.loc[(split, metric), "value"] for split in ("by_identity", "as_published")]

@@ -65,39 +65,50 @@ def check(figure: Figure, tmp_path, panels: int) -> None:
 
 def test_figures_of_the_results(results, tmp_path):
     metrics = {"share_disrupted": "disrupted", "l2": "L2", "psnr": "PSNR"}
-    check(charts.purifier_bars(results, metrics, "pgd"), tmp_path, 3)
-    check(charts.arm_bars(results, "accuracy", "Accuracy"), tmp_path, 1)
-    check(maps.heat_map(results), tmp_path, 2)
+    check(charts.purifier_points(results, metrics, "pgd"), tmp_path, 3)
+    check(charts.arm_points(results, "accuracy", "Accuracy"), tmp_path, 1)
+    check(maps.heat_map(results), tmp_path, 1)
     check(maps.trade_off(results, "pgd"), tmp_path, 6)
     check(maps.poison_curve(results, "pgd"), tmp_path, 1)
 
 
 def test_figures_of_two_forgers_show_each_by_itself(of_two, tmp_path):
-    check(charts.purifier_bars(of_two, {"share_disrupted": "disrupted", "l2": "L2"}, "pgd"), tmp_path, 4)
-    check(charts.arm_bars(of_two, "accuracy", "Accuracy"), tmp_path, 2)
+    check(charts.purifier_points(of_two, {"share_disrupted": "disrupted", "l2": "L2"}, "pgd"), tmp_path, 4)
+    check(charts.arm_points(of_two, "accuracy", "Accuracy"), tmp_path, 2)
     assert tables.purifier_table(of_two, "pgd")["forger"].tolist() == ["stargan"] * 3 + ["attention"] * 3
     assert len(tables.arm_table(of_two)) == 6 and len(tables.attack_table(of_two)) == 2
-    assert tables.headline(of_two, "pgd").count("Detector accuracy") == 2
+    assert tables.headline(of_two, "pgd").count("is the accuracy of") == 2
 
 
-def test_bars_show_the_numbers_of_the_table(results):
-    figure = charts.purifier_bars(results, {"share_disrupted": "disrupted"}, "pgd")
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.125, 0.125]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        "none",
-        "reverse diffusion",
-        "diffpure 10",
-    ]
-    figure = charts.arm_bars(results, "accuracy", "Accuracy")
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.75] * 3  # a bar per arm, not per seed
-    plt.close("all")
+def points(ax) -> list[tuple[str, str]]:
+    """What a panel of points says, from the top down: (label, value)."""
+    labels = {tick: label.get_text() for tick, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)}
+    return [(labels[text.xy[1]], text.get_text()) for text in sorted(ax.texts, key=lambda text: -text.xy[1])]
 
 
-def test_the_heat_map_holds_the_value_of_each_pair(results):
-    ax = maps.heat_map(results).axes[0]
-    assert [text.get_text() for text in ax.texts] == ["0.80", "0.12", "0.12"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "reverse diffusion", "diffpure 10"]
-    plt.close("all")
+THREE = [("no purifier", "0.8"), ("reverse diffusion", "0.125"), ("DiffPure, t = 10", "0.125")]
+
+
+def test_points_show_the_numbers_of_the_table_in_words(results):
+    metrics = {"share_disrupted": "disrupted", "never": "never measured"}
+    shown, lost = charts.purifier_points(results, metrics, "pgd").axes
+    assert points(shown) == THREE and {text.get_text() for text in lost.texts} == {"– (not measured)"}
+    (ax,) = charts.arm_points(results, "accuracy", "Accuracy").axes  # a point per arm, not per seed
+    arms = ["clean", "poisoned by PGD", "PGD, purified by reverse diffusion"]
+    assert points(ax) == [(arm, "0.75") for arm in arms]
+    marks = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_color() for line in marks] == [*style.ARMS.values()]
+    assert [line.get_xdata().tolist() for line in marks] == [[0.75]] * 3
+    np.testing.assert_allclose(ax.collections[0].get_segments()[0][:, 0], [0.7, 0.8])
+
+
+def test_the_heat_map_holds_the_value_of_each_pair_and_of_one_attack_is_a_row_of_points(results):
+    assert points(maps.heat_map(results).axes[0]) == THREE
+    bim = pick(results, stage=["disrupt", "purify"], attack="pgd").assign(attack="bim", value=0.5)
+    ax = maps.heat_map(pd.concat([results, bim])).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["0.80", "0.50", "0.12", "0.50", "0.12", "0.50"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [name for name, _ in THREE]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["PGD", "BIM"]
 
 
 def test_the_front_is_what_no_other_point_equals_or_beats():
@@ -169,8 +180,10 @@ def test_tables_hold_values_with_their_intervals(results, tmp_path):
 
 def test_the_headline_says_what_was_measured(results):
     text = tables.headline(results, "pgd")
-    for words in ("90.0% [85.0%, 95.0%]", "pgd disrupts 80.0%", "12.5%", "clean 75.0% [70.0%, 80.0%]"):
-        assert words in text
+    disrupted, left, accuracy = text.splitlines()
+    assert disrupted.startswith("**80.0% [72.0%, 88.0%]** of the edits of StarGAN are broken by PGD.")
+    assert "They take in 90.0% [85.0%, 95.0%]" in disrupted and left.startswith("**12.5% [11.2%, 13.8%]** stay broken")
+    assert accuracy.startswith("**75% → 75% → 75%** is the accuracy of xception: clean 75.0% [70.0%, 80.0%]; poisoned")
 
 
 def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_lost(tmp_path):

@@ -11,7 +11,6 @@ from antidisrupt_lib.claims.table import claims_table
 from antidisrupt_lib.metrics.operating import Reliability
 from antidisrupt_lib.metrics.results import plain_result, read_results, result, write_results
 from antidisrupt_lib.metrics.robustness import (
-    attack_label,
     eps_of,
     is_white_box,
     reliabilities,
@@ -85,10 +84,8 @@ def test_tables_without_rows_of_ours_show_dashes(results):
         assert len(table) and (table[ours] == "–").all(axis=None) and caption.endswith("Dashes: not known.")
 
 
-def test_attacks_are_told_in_words():
+def test_attacks_are_known_by_their_names():
     named = "pgd_2_255_through_jpeg_75+one_step_from_resnet10t"
-    assert attack_label(named) == "PGD 2/255, seen through jpeg_75+one_step, from resnet10t"
-    assert (attack_label(""), attack_label("cw_l2_mixed")) == ("untouched", "C&W and untouched")
     white = [name for name in ("", "cw_l2", "pgd_2_255", "pgd_2_255_mixed", named) if is_white_box(name)]
     assert white == ["cw_l2", "pgd_2_255"]
     assert eps_of("pgd_0.5_255", "pgd") == 0.5 and eps_of("", "pgd") == 0 and np.isnan(eps_of("pgd", "pgd"))
@@ -185,7 +182,7 @@ def test_the_curve_runs_through_the_rows_by_budget(results):
 def test_the_trade_off_places_each_defence(results):
     ax = robustness.robustness_trade_off(results, "pgd_2_255").axes[0]
     points = {bars.get_label(): bars.lines[0].get_xydata()[0].tolist() for bars in ax.containers}
-    assert points == {"none": [0.9, 0.9], "adversarial": [0.8, 0.3]}
+    assert points == {"undefended": [0.9, 0.9], "adversarial": [0.8, 0.3]}
     plt.close("all")
 
 

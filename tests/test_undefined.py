@@ -285,8 +285,8 @@ def test_tables_show_a_dash_and_the_reason(broken_arms):
 
 
 @kind
-def test_bars_without_a_value_say_why(broken_arms):
-    (ax,) = charts.arm_bars(broken_arms, "accuracy", "Accuracy").axes
+def test_points_without_a_value_say_why(broken_arms):
+    (ax,) = charts.arm_points(broken_arms, "accuracy", "Accuracy").axes
     assert [text.get_text() for text in ax.texts] == ["0.812", "– (1 of 16 scores are not finite)"]
     assert np.isfinite([text.get_position() for text in ax.texts]).all()
 
@@ -303,4 +303,4 @@ def test_figures_of_undefined_scores_say_so(tmp_path):
             for name, value in (("pgd_1_255", 0.5), ("pgd_2_255", np.nan))]  # fmt: skip
     write_results(tmp_path / "r.csv", rows)
     figure = robustness.eps_curve(read_results([tmp_path / "r.csv"]), "pgd")
-    assert figure.axes[0].lines[0].get_label() == "none – (why)"
+    assert figure.axes[0].lines[0].get_label() == "undefended – (why)"

@@ -11,6 +11,7 @@ import pandas as pd
 from antidisrupt_lib import claims as room
 from antidisrupt_lib.claims.evidence import Evidence, joined
 from antidisrupt_lib.claims.verdicts import Claim, Judgement, judge, judge_all
+from antidisrupt_lib.labels import attack_label
 
 ALL = "all"
 OURS_LAST = "ours"
@@ -44,7 +45,7 @@ def claims_table(
     results: pd.DataFrame, attack: str = "pgd", about: str = "photos", *, claims: Iterable[Claim] | None = None,
     by: str = "",
 ) -> pd.DataFrame:  # fmt: skip
-    """A row per claim: id, source, claim, value, low, high, holds_if, verdict, beside, rows, over, held.
+    """A row per claim: claim, verdict, value, low, high, holds_if, source, id, beside, rows, over, held.
 
     `beside` is the number of the second condition, `rows` those that the verdict rests on, `over` the units that its
     interval resampled, and `held` what was held fixed. The interval is the widened one, by which the verdict is given.
@@ -77,11 +78,11 @@ def claims_table(
 def _row(claim: Claim, attack: str, judged: Judgement) -> dict:
     shown = judged.number or Evidence(np.nan, np.nan, np.nan, "")
     return {
-        "id": claim.id, "source": claim.source, "claim": claim.text.replace("{attack}", attack),
-        "value": shown.value, "low": shown.low, "high": shown.high, "holds_if": claim.boundary,
+        "claim": claim.text.replace("{attack}", attack_label(attack)),
         "verdict": f"{judged.verdict}: {judged.why}" if judged.why else judged.verdict,
-        "beside": _beside(claim, shown), "rows": _rows(claim, judged), "over": shown.over,
-        "held": joined(claim.held, shown.held),
+        "value": shown.value, "low": shown.low, "high": shown.high, "holds_if": claim.boundary,
+        "source": claim.source, "id": claim.id, "beside": _beside(claim, shown),
+        "rows": _rows(claim, judged), "over": shown.over, "held": joined(claim.held, shown.held),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Results of attacked and defended detectors, and what their axes are called.
+"""Results of attacked and defended detectors.
 
 In the results table these rows have stage STAGE; `detector` is the architecture, `arm` the defence (a strength may
 follow: lipschitz_50), `purifier` an input defence or empty, `attack` empty for untouched images or a name as
@@ -11,6 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from antidisrupt_lib.labels import attack_label
 from antidisrupt_lib.metrics.detection import columns_of
 from antidisrupt_lib.metrics.intervals import DRAWS, Columns
 from antidisrupt_lib.metrics.operating import Reliability, reliability
@@ -19,22 +20,6 @@ from antidisrupt_lib.metrics.rows import attack_results, bootstrap_rows, operati
 STAGE = "robust"
 DEFENCES = ("none", "weak", "strong", "half_huber", "lipschitz", "adversarial", "adversarial+lipschitz")
 MIXED = "_mixed"
-KINDS = {"cw": "C&W"}
-NAME = re.compile(
-    r"(?P<kind>[a-z]+)(?:_l2|_(?P<eps>[\d.]+)_255)?(?:_through_(?P<through>.+?))?(?:_from_(?P<maker>.+?))?"
-)
-
-
-def attack_label(name: str) -> str:
-    """An attack's name in words: "PGD 2/255, seen through jpeg_75, from resnet18"; "untouched" for none."""
-    if name in ("", MIXED):
-        return "attacked and untouched" if name else "untouched"
-    found = NAME.fullmatch(name.removesuffix(MIXED))
-    said = KINDS.get(found["kind"], found["kind"].upper().replace("_", " "))
-    said += f" {found['eps']}/255" if found["eps"] else ""
-    said += f", seen through {found['through']}" if found["through"] else ""
-    said += f", from {found['maker']}" if found["maker"] else ""
-    return said + (" and untouched" if name.endswith(MIXED) else "")
 
 
 def is_white_box(name: str) -> bool:

@@ -1,17 +1,18 @@
-"""Detectors against the number of their training steps."""
+"""Detectors against the number of their training steps, and against the share of disrupted photos."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from antidisrupt_lib.labels import attack_label
 from antidisrupt_lib.metrics.arms import COMPARED, CURVE
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.plots.style import arm_colors
+from antidisrupt_lib.plots.grids import legend_below, line_grid
+from antidisrupt_lib.plots.style import arm_colors, undefined
 from antidisrupt_lib.tables import arm_labels, fully_treated
 
 READINGS = {"accuracy": "at 0.5", "accuracy_at_fpr_5": "at 5 % false alarms", "auc": "AUC"}  # of COMPARED
+MEASURED = "accuracy, AUC", "drop", "recovery"
 
 
 def training_curves(results: pd.DataFrame, attack: str, detector: str) -> Figure:
@@ -22,30 +23,49 @@ def training_curves(results: pd.DataFrame, attack: str, detector: str) -> Figure
     rows = pick(results, stage=CURVE, detector=detector, seed=None)
     rows = fully_treated(rows[(rows["attack"] == attack) | (rows["arm"] == "clean")])
     rows = rows.assign(label=arm_labels(rows))
-    figure, grid = plt.subplots(3, len(READINGS), figsize=(9.4, 6.4), sharex=True, sharey="row")
-    for column, (measure, title) in zip(grid.T, READINGS.items(), strict=True):
-        names = measure, f"drop{COMPARED[measure]}", f"recovery{COMPARED[measure]}"
-        for ax, name in zip(column, names, strict=True):
-            _draw_lines(ax, pick(rows, metric=name), arm_colors(rows))
-        column[0].set_title(title)
-        column[1].axhline(0, color="0.7", lw=0.8, zorder=0)
-        column[2].axhline(1, color="0.7", lw=0.8, zorder=0)
-        column[2].set(xlabel="training steps", ylim=(-0.5, 2))
-    for ax, label in zip(grid[:, 0], ("accuracy, AUC", "drop", "recovery"), strict=True):
-        ax.set_ylabel(label)
+    panels = pd.DataFrame(
+        [
+            {"metric": name, "reading": title, "what": what}
+            for measure, title in READINGS.items()
+            for what, name in zip(
+                MEASURED, (measure, f"drop{COMPARED[measure]}", f"recovery{COMPARED[measure]}"), strict=True
+            )
+        ]
+    )
+    grid = line_grid(
+        rows.merge(panels, on="metric"), x="steps", hue="label", col="reading", row="what", palette=arm_colors(rows),
+        height=2.1, sharey="row",
+    )  # fmt: skip
     steps = sorted(rows["steps"].unique())
-    grid[0][0].set_xscale("log")
-    grid[0][0].set_xticks(steps, [f"{at:g}" for at in steps])
-    grid[0][0].xaxis.set_minor_locator(NullLocator())
-    figure.suptitle(f"{detector}: what {attack} costs, and what comes back, as training goes on", fontweight="bold")
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure
+    for ax, what in zip(grid.axes[:, 0], grid.row_names, strict=True):
+        ax.set_ylabel(what)
+    for line, panels in zip((0, 1), grid.axes[1:], strict=True):
+        for ax in panels:
+            ax.axhline(line, color="0.7", lw=0.8, zorder=0)
+    grid.axes[2, 0].set_ylim(-0.5, 2)
+    grid.axes[0, 0].set_xscale("log")
+    grid.axes[0, 0].set_xticks(steps, [f"{at:g}" for at in steps])
+    grid.axes[0, 0].xaxis.set_minor_locator(NullLocator())
+    grid.set_titles("").set_xlabels("training steps")
+    for ax, reading in zip(grid.axes[0], grid.col_names, strict=True):
+        ax.set_title(reading)
+    title = f"{detector}: what {attack_label(attack)} costs, and what comes back, as training goes on"
+    grid.figure.suptitle(title, fontweight="bold")
+    return legend_below(grid)
 
 
-def _draw_lines(ax: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
-    """Values against steps, a line per label; nothing where a value is not defined."""
-    for label, line in rows.groupby("label", sort=False):
-        line = line.sort_values("steps")
-        ax.plot(line["steps"], line["value"], "o-", ms=3.5, color=colors[label], label=label.replace("_", " "))
-        ax.fill_between(line["steps"], line["low"], line["high"], color=colors[label], alpha=0.15, lw=0)
-        ax.vlines(line["steps"], line["low"], line["high"], color=colors[label], alpha=0.4, lw=1)  # also between gaps
+def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -> Figure:
+    """A metric of the detectors against the share of poison, with 95 % bands: a panel per detector, a line per arm."""
+    rows = pick(results, stage="detect", metric=metric, seed=None)
+    rows = rows[(rows["attack"] == attack) | (rows["arm"] == "clean")]
+    rows = rows.assign(label=arm_labels(rows))
+    ratios = rows.groupby("label")["poison_ratio"].transform("nunique")
+    rows = rows[(ratios > 1) | (rows["arm"] == "clean")]
+    clean = rows[rows["arm"] == "clean"]  # whatever the others' share: a level line
+    rows = pd.concat([rows, clean.assign(poison_ratio=rows["poison_ratio"].max())], ignore_index=True)
+    reasons = rows.groupby("label", sort=False)[["value", "note"]].apply(undefined)
+    said = {label: f"{label} {reasons[label]}".strip() for label in reasons.index}
+    palette = {said[label]: color for label, color in arm_colors(rows).items()}
+    rows = rows.assign(label=rows["label"].map(said))
+    grid = line_grid(rows, x="poison_ratio", hue="label", col="detector", palette=palette)
+    return legend_below(grid.set_axis_labels("share of photos disrupted", metric.replace("_", " ")), ncols=2)

@@ -5,40 +5,46 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from antidisrupt_lib.labels import forger_label
 from antidisrupt_lib.metrics.breaking import SHARES
 from antidisrupt_lib.metrics.distances import DISRUPTED
 from antidisrupt_lib.metrics.results import pick
+from antidisrupt_lib.plots.grids import legend_below, line_grid
 from antidisrupt_lib.plots.maps import value_map
 from antidisrupt_lib.plots.style import PALETTE
 
 
 def broken_curves(sweep: pd.DataFrame) -> Figure:
-    """Share of edits broken against eps (n/255): a panel per measure, a line per forger; dotted, noise of that size."""
-    figure, grid = plt.subplots(1, len(SHARES), figsize=(7.6, 3.6), sharey=True)
-    forgers = list(dict.fromkeys(sweep["forger"]))
-    for ax, (measure, title) in zip(grid, zip(SHARES, ("whole image", "where the edit is"), strict=True), strict=True):
+    """Share of edits broken against eps (n/255): a panel per measure, a line per forger; dashed, noise of that size."""
+    shares = []
+    for measure, title in zip(SHARES, ("whole image", "where the edit is"), strict=True):
         defined = sweep.dropna(subset=measure)
-        for forger, color in zip(forgers, cycle(PALETTE), strict=False):
-            for aim, style in ((forger, "o-"), ("noise", ":")):
-                part = pick(defined, forger=forger, aim=aim)
-                share = (part[measure] >= DISRUPTED).groupby(part["eps"]).mean()
-                label = forger.replace("_", " ") if aim == forger else None
-                ax.plot(255 * share.index, share, style, color=color, label=label, ms=4)
-        ax.set(title=title, xlabel="eps (n/255)", ylim=(-0.03, 1.03))
-        ax.set_xscale("log", base=2)
-        sizes = sorted(255 * defined["eps"].unique())
+        defined = defined[(defined["aim"] == defined["forger"]) | (defined["aim"] == "noise")]
+        kinds = (defined["aim"] == "noise").map({True: "noise", False: "PGD"})
+        broken = (defined[measure] >= DISRUPTED).groupby([defined["forger"], kinds, 255 * defined["eps"]], sort=False)
+        shares.append(broken.mean().rename("share").reset_index().assign(measure=title))
+    rows = pd.concat(shares).rename(columns={"aim": "disrupted by"})
+    rows = rows.assign(forger=rows["forger"].map(forger_label))
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # a grid lays itself out
+        grid = sns.relplot(
+            rows, x="eps", y="share", hue="forger", style="disrupted by", style_order=["PGD", "noise"], col="measure",
+            kind="line", markers=True, palette=PALETTE[: rows["forger"].nunique()], height=3.2, aspect=1.1,
+        )  # fmt: skip
+    sizes = sorted(rows["eps"].unique())
+    grid.set(xscale="log", ylim=(-0.03, 1.03)).set_titles("{col_name}")
+    for ax in grid.axes.flat:
         ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
-    grid[0].set_ylabel("share of edits broken")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    return figure
+    return grid.set_axis_labels("eps (n/255)", "share of edits broken").figure
 
 
 def transfer_map(matrix: pd.DataFrame) -> Figure:
     """A transfer matrix with its values: rows are what the disruptor knew, columns who forged."""
+    matrix = matrix.rename(index=forger_label, columns=forger_label)
     return value_map(matrix, "Edits broken: disrupted for the row, forged by the column", vmax=1.0)
 
 
@@ -68,7 +74,7 @@ def sensitivity_against_breaking(results: pd.DataFrame, eps: float) -> Figure:
     lines |= {name: {0: name} for name in points if name not in aged}
     for (forger, ages), color in zip(lines.items(), cycle(PALETTE), strict=False):
         known = {steps: points[name] for steps, name in ages.items() if name in points}
-        _draw_path(ax, known, color, forger.replace("_", " "))
+        _draw_path(ax, known, color, forger_label(forger))
     ax.set(xlabel="largest singular value of the Jacobian", ylabel=f"share broken at eps {eps:g} (masked)")
     ax.set_xscale("log")
     ax.set_ylim(-0.05, 1.05)
@@ -97,14 +103,14 @@ def age_curves(results: pd.DataFrame, eps: float) -> Figure:
         f"share_disrupted_masked_at_{eps:g}": f"broken at eps {eps:g} (masked)",
     }
     panels = {metric: title for metric, title in panels.items() if metric in set(results["metric"])}
-    figure, grid = plt.subplots(1, len(panels), figsize=(2.9 * len(panels), 3.0), squeeze=False)
-    for ax, (metric, title) in zip(grid[0], panels.items(), strict=True):
-        rows = pick(results, metric=metric)
-        rows = rows[rows["attack"].isna() | (rows["attack"] == "pgd")].set_index("forger")
-        for (forger, ages), color in zip(ages_of(results).items(), cycle(PALETTE), strict=False):
-            line = rows.reindex(list(ages.values()))
-            ax.plot([*ages], line["value"], "o-", ms=4, color=color, label=forger.replace("_", " "))
-            ax.fill_between([*ages], line["low"], line["high"], color=color, alpha=0.15, lw=0)
-        ax.set(title=title, xlabel="training steps", xscale="log")
-    grid[0][0].legend(frameon=False, fontsize=8)
-    return figure
+    named = {name: (forger, steps) for forger, ages in ages_of(results).items() for steps, name in ages.items()}
+    rows = results[results["forger"].isin(named) & (results["attack"].isna() | (results["attack"] == "pgd"))]
+    rows = rows[rows["metric"].isin(panels)]
+    rows = rows.assign(
+        steps=[named[name][1] for name in rows["forger"]],
+        forger=[forger_label(named[name][0]) for name in rows["forger"]],
+        panel=pd.Categorical(rows["metric"].map(panels), [*panels.values()]),
+    )
+    palette = dict(zip(rows["forger"].unique(), cycle(PALETTE), strict=False))
+    grid = line_grid(rows, x="steps", hue="forger", col="panel", palette=palette, height=2.6, sharey=False)
+    return legend_below(grid.set(xscale="log").set_axis_labels("training steps", ""))

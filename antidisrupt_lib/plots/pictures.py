@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from antidisrupt_lib.labels import forger_label, purifier_label
 from antidisrupt_lib.weights import missing
 
 
@@ -65,7 +66,7 @@ def chain_strip(folders: Sequence[Path | str], count: int = 2) -> Figure:
     for forger, (first, *_) in by_forger(folders).items():
         kept = _examples(first)
         for i in range(min(count, len(kept["photo"]))):
-            rows[forger + " " * i] = [kept[name][i] for name in titles]
+            rows[forger_label(forger) + " " * i] = [kept[name][i] for name in titles]
     return strips(rows, list(titles.values()))
 
 
@@ -75,9 +76,8 @@ def purifier_strip(folders: Sequence[Path | str]) -> Figure:
     first = next(iter(kept.values()))
     photos = [first["photo"][0], first["disrupted"][0], *(e["purified"][0] for e in kept.values())]
     edits = [first["fake"][0], first["broken"][0], *(e["recovered"][0] for e in kept.values())]
-    return strips(
-        {"photo": photos, "its edit": edits}, ["clean", "disrupted", *(name.replace("_", "\n") for name in kept)]
-    )
+    titles = ["clean", "disrupted", *(textwrap.fill(purifier_label(name), 14) for name in kept)]
+    return strips({"photo": photos, "its edit": edits}, titles)
 
 
 def difference_strip(folders: Sequence[Path | str], eps: float = 0.025, fake_eps: float = 0.25) -> Figure:
@@ -89,7 +89,7 @@ def difference_strip(folders: Sequence[Path | str], eps: float = 0.025, fake_eps
     rows = {}
     for folder in folders:
         kept = {name: images[0] for name, images in _examples(folder).items()}
-        purifier = textwrap.fill(_purifier_of(folder).replace("_", " ").replace("+", " + "), 18)
+        purifier = textwrap.fill(purifier_label(_purifier_of(folder)), 18)
         rows[purifier] = [kept[name] for name in names]
         rows[f"{purifier}\n(difference)"] = [
             amplified(kept[name], kept["photo" if i < 3 else "fake"], eps if i < 3 else fake_eps)

@@ -3,19 +3,17 @@
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from antidisrupt_lib.labels import attack_label, defence_label, metric_label
 from antidisrupt_lib.metrics.operating import Reliability
 from antidisrupt_lib.metrics.results import pick
-from antidisrupt_lib.metrics.robustness import DEFENCES, STAGE, attack_label, eps_of
+from antidisrupt_lib.metrics.robustness import DEFENCES, STAGE, eps_of
+from antidisrupt_lib.plots.grids import error_bars, facets, legend_below, line_grid
 from antidisrupt_lib.plots.style import NEUTRAL, PALETTE, undefined
 from antidisrupt_lib.tables import UNKNOWN
-
-MARKERS = "osD^vPX*"
 
 
 def eps_curve(results: pd.DataFrame, attack: str, metric: str = "attack_success") -> Figure:
@@ -25,20 +23,13 @@ def eps_curve(results: pd.DataFrame, attack: str, metric: str = "attack_success"
     """
     rows = _undefended_input(results, metric)
     rows = rows.assign(eps=[eps_of(name, attack) for name in rows["attack"]]).dropna(subset="eps")
-    panels = rows.groupby("detector", sort=False)
-    styles = _styles(rows["arm"])
-    figure, axes = _panels(len(panels))
-    for ax, (detector, table) in zip(axes, panels, strict=True):
-        for arm in styles:
-            line = pick(table, arm=arm).sort_values("eps")
-            ax.plot(line["eps"], line["value"], label=f"{_words(arm)} {undefined(line)}".strip(), ms=4, **styles[arm])
-            ax.fill_between(line["eps"], line["low"], line["high"], color=styles[arm]["color"], alpha=0.15, lw=0)
-        ax.set(title=detector, xlabel="budget (1/255)", ylim=(-0.02, 1.02))
+    rows, palette = _named_defences(rows)
+    grid = line_grid(rows, x="eps", hue="defence", col="detector", palette=palette)
+    grid.set(ylim=(-0.02, 1.02)).set_axis_labels("budget (1/255)", metric_label(metric))
+    for ax in grid.axes.flat:
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0].set_ylabel(_words(metric))
-    figure.suptitle(f"{attack_label(attack)}: {_words(metric)}", fontweight="bold")
-    _legend(figure, axes)
-    return figure
+    grid.figure.suptitle(f"{attack_label(attack)}: {metric_label(metric)}", fontweight="bold")
+    return legend_below(grid)
 
 
 def robustness_trade_off(results: pd.DataFrame, attack: str, metric: str = "attack_success") -> Figure:
@@ -46,30 +37,24 @@ def robustness_trade_off(results: pd.DataFrame, attack: str, metric: str = "atta
     axes_of = ["detector", "arm"]
     clean = pick(_undefended_input(results, "accuracy"), attack="")
     both = clean.merge(pick(_undefended_input(results, metric), attack=attack), on=axes_of, suffixes=("", "_hit"))
-    panels, styles = both.groupby("detector", sort=False), _styles(both["arm"])
-    figure, axes = _panels(len(panels))
-    for ax, (detector, table) in zip(axes, panels, strict=True):
-        for row in table.itertuples():
-            errors = {
-                "xerr": _arms(row.value, row.low, row.high),
-                "yerr": _arms(row.value_hit, row.low_hit, row.high_hit),
-            }
-            why = undefined(table.loc[[row.Index]]) or undefined(table.loc[[row.Index]], "_hit")
-            style = styles[row.arm] | {
-                "label": f"{_words(row.arm)} {why}".strip(),
-                "ls": "",
-                "ms": 6,
-                "elinewidth": 0.8,
-            }
-            ax.errorbar(row.value, row.value_hit, **errors, **style)
-        ax.set(title=detector, xlabel="accuracy on untouched images", ylim=(-0.04, 1.04))
+    both = both.assign(note=both["note"].where(both["value"].isna(), both["note_hit"]))
+    both, palette = _named_defences(both, lost=both["value"].isna() | both["value_hit"].isna())
+    grid = facets(both, col="detector", hue="defence", hue_order=[*palette], palette=palette, height=3.3, aspect=1.15)
+    grid.map_dataframe(_draw_crosses).set(ylim=(-0.04, 1.04))
+    grid.set_axis_labels("accuracy on untouched images", f"{metric_label(metric)}, {attack_label(attack)}")
+    for ax in grid.axes.flat:
         ax.margins(x=0.1)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[0].set_ylabel(f"{_words(metric)}, {attack_label(attack)}")
-    figure.suptitle("What a defence costs and leaves (best: lower right)", fontweight="bold")
-    _legend(figure, axes)
-    return figure
+    grid.figure.suptitle("What a defence costs and leaves (best: lower right)", fontweight="bold")
+    return legend_below(grid)
+
+
+def _draw_crosses(data: pd.DataFrame, color: object, label: str, **_: object) -> None:
+    errors = {"xerr": error_bars(data), "yerr": error_bars(data, "_hit")}
+    plt.errorbar(
+        data["value"], data["value_hit"], **errors, fmt="o", ms=6, color=color, label=label, elinewidth=0.8, capsize=2
+    )
 
 
 def reliability_diagram(bins: Mapping[str, Reliability]) -> Figure:
@@ -77,15 +62,15 @@ def reliability_diagram(bins: Mapping[str, Reliability]) -> Figure:
 
     The grey bars are the share of images in each bin, classes weighing equally.
     """
-    figure, axes = _panels(len(bins), width=2.7)
-    for ax, (name, found) in zip(axes, bins.items(), strict=True):
+    figure, axes = plt.subplots(1, len(bins), figsize=(max(6, 2.7 * len(bins)), 3.2), sharey=True, squeeze=False)
+    for ax, (name, found) in zip(axes[0], bins.items(), strict=True):
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
         ax.bar(found.score, found.weight, width=0.04, color="0.85", label="share of images")
         ax.plot(found.score, found.share_fake, color=NEUTRAL, marker="o", ms=4, label="share of fakes")
-        ax.set_title(f"{_words(name)}: ECE " + (f"{found.error:.3f}" if len(found.weight) else UNKNOWN))
+        ax.set_title(f"{name}: ECE " + (f"{found.error:.3f}" if len(found.weight) else UNKNOWN))
         ax.set(xlabel="P(fake)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    axes[0].set_ylabel("share")
-    _legend(figure, axes)
+    axes[0, 0].set_ylabel("share")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -96,32 +81,14 @@ def _undefended_input(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.assign(attack=rows["attack"].astype(object).fillna(""))
 
 
-def _styles(arms: pd.Series) -> dict[str, dict]:
-    """A colour and a marker for each defence that occurs, in the order of DEFENCES; the undefended detector is grey."""
-    order = [*DEFENCES, *sorted(set(arms) - set(DEFENCES))]
-    colors = [NEUTRAL, *PALETTE * len(order)]
-    return {
-        arm: {"color": colors[at], "marker": MARKERS[at % len(MARKERS)]}
-        for at, arm in enumerate(order)
-        if arm in set(arms)
-    }
+def _named_defences(rows: pd.DataFrame, lost: pd.Series | None = None) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Rows with a column `defence`, its words and why a value is lacking, and a colour for each, in DEFENCES' order.
 
-
-def _legend(figure: Figure, axes: list[Axes]) -> None:
-    """One legend below all panels, each label once."""
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
-
-
-def _panels(count: int, width: float = 3.6) -> tuple[Figure, list[Axes]]:
-    figure, grid = plt.subplots(1, count, figsize=(max(6.0, width * count), 3.5), sharey=True, squeeze=False)
-    return figure, list(grid[0])
-
-
-def _arms(value: float, low: float, high: float) -> np.ndarray:
-    """The lengths of an error bar; none where the interval is not known."""
-    return np.nan_to_num([[value - low], [high - value]]).clip(0)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    The undefended detector is grey.
+    """
+    order = [*DEFENCES, *sorted(set(rows["arm"]) - set(DEFENCES))]
+    colors = dict(zip(order, [NEUTRAL, *PALETTE * len(order)], strict=False))
+    rows = rows if lost is None else rows.assign(value=rows["value"].mask(lost))
+    why = rows.groupby("arm")[["value", "note"]].apply(undefined)
+    said = {arm: f"{defence_label(arm)} {why[arm]}".strip() for arm in order if arm in why}
+    return rows.assign(defence=rows["arm"].map(said)), {said[arm]: colors[arm] for arm in said}

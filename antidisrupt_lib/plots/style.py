@@ -1,21 +1,28 @@
 """How figures look, and where they and their captions are saved for the report.
 
-Colours: one per arm and one for everything else, from a palette that colour-blind readers can tell apart.
+Colours: one per arm and one for everything else, from seaborn's palette that colour-blind readers can tell apart.
 """
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
+from IPython.display import Image
 from matplotlib.figure import Figure
 
-ARMS = {"clean": "#0072B2", "poisoned": "#D55E00", "purified": "#009E73"}
-NEUTRAL = "#56748C"
-PALETTE = ["#CC79A7", "#E69F00", "#56B4E9", "#882255", "#117733", "#332288", "#999933", "#444444"]
+from antidisrupt_lib.tables import in_words
 
-plt.rcParams.update({
-    "figure.dpi": 110, "savefig.dpi": 150, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.grid": False, "figure.constrained_layout.use": True,
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, SKY = sns.color_palette("colorblind").as_hex()
+ARMS = {"clean": BLUE, "poisoned": VERMILION, "purified": GREEN}
+NEUTRAL = "#56748C"
+PALETTE = [PURPLE, ORANGE, SKY, BROWN, GREY, PINK, "#332288", "#444444"]
+MARKERS = "osD^vPX*"
+
+sns.set_theme(style="ticks", palette="colorblind", rc={
+    "figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "font.size": 9, "axes.labelsize": 9,
+    "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8, "axes.titlesize": 10, "axes.titleweight": "bold",
+    "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True,
 })  # fmt: skip
 
 
@@ -28,23 +35,28 @@ def arm_colors(rows: pd.DataFrame) -> dict[str, str]:
     return colors
 
 
-def save_figure(figure: Figure, out: Path | str, name: str, caption: str) -> Figure:
-    """Write figures/NAME.png and its caption below `out`, where the report looks for them; returns the figure."""
-    folder = Path(out) / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png")
-    (folder / f"{name}.txt").write_text(caption)
+def save_figure(figure: Figure, out: Path | str, name: str, caption: str) -> Image:
+    """Write figures/NAME.png and its caption below `out`, where the report looks for them.
+
+    Returns:
+        The picture as notebooks show it, with the caption for those who can't see it.
+    """
+    path = Path(out) / "figures" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    path.with_suffix(".txt").write_text(caption, encoding="utf-8")
     plt.close(figure)
-    return figure
+    return Image(filename=path, width=round(figure.get_figwidth() * figure.dpi), alt=caption)
 
 
 def save_table(table: pd.DataFrame, out: Path | str, name: str, caption: str) -> pd.DataFrame:
-    """Write tables/NAME.csv and its caption below `out`, where the report looks for them; returns the table."""
-    folder = Path(out) / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False)
-    (folder / f"{name}.txt").write_text(caption)
-    return table
+    """Write tables/NAME.csv, in words for readers, and its caption below `out`; returns the table as it is written."""
+    path = Path(out) / "tables" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown = in_words(table)
+    shown.to_csv(path, index=False)
+    path.with_suffix(".txt").write_text(caption, encoding="utf-8")
+    return shown
 
 
 def undefined(rows: pd.DataFrame, suffix: str = "") -> str:

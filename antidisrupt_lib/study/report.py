@@ -1,61 +1,45 @@
-"""The report: one page made from what stands in the nodes' folders, which links the notebooks as they ran there.
+"""The report: one page made from what stands in the nodes' folders, which links their figures and notebooks.
 
-A node may leave figures/NAME.png and tables/NAME.csv, each with its caption beside it in NAME.txt. A stage that leaves
-a headline.md goes first, with its plain lines at the top; the other stages follow in order, then the provenance of
-all. Each caption names the notebook and the commit that made what it describes.
+A stage that leaves a headline goes first, with its numbers at the top; the other stages follow in order, folded, then
+the provenance of all. Each caption names the notebook, the commit and the hash of what it describes. The same page is
+the first one of a study's site (site.py), where `base` leads to copies of what it links.
 """
 
-import base64
-import csv
 import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from antidisrupt_lib.study.circumstances import in_words
-from antidisrupt_lib.study.graph import Node, Study
+from antidisrupt_lib.study.exhibits import (
+    Exhibit,
+    Source,
+    Story,
+    figures_of,
+    headline_of,
+    source_of,
+    story_of,
+    tables_of,
+)
+from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.hashes import read_hash
 from antidisrupt_lib.study.places import delete, partial, replace_folder
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.runner import Outcome
 
+PAGES = Path(__file__).parent / "pages"
 SHOWN = 3  # variants of a stage whose figures and tables are shown; the others are a link away
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """A figure (`image`, a data URI) or a table (`rows`, the first its header), with its caption."""
-
-    caption: str
-    source: "Source"
-    image: str = ""
-    rows: tuple[list[str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a result comes from, in a reader's words. `link` leads to the executed notebook, if it was kept."""
-
-    node: str
-    variant: str
-    link: str
-    commit: str
-    key: str
-    wall: str
-    memory: str
-    device: str
-    threads: int
-
-
-@dataclass(frozen=True)
 class Section:
-    """A stage: exhibits of its first variants, and all its variants."""
+    """A stage: its story, unless an earlier stage told it, the exhibits of its first variants, and all its variants."""
 
     stage: str
+    story: Story
+    told: bool
     exhibits: list[Exhibit]
     sources: list[Source]
 
@@ -77,86 +61,68 @@ def write_report(study: Study, outcome: Outcome, command: str) -> Path:
     draft = partial(study) / "report"
     delete(draft)
     draft.mkdir(parents=True)
-    standing = [study.nodes[node] for node in study.nodes if node in outcome.done]
-    (draft / "index.html").write_text(_render(study, outcome, standing, command, fingerprint), encoding="utf-8")
+    page = first_page(study, outcome, command, base="..", fingerprint=fingerprint)
+    (draft / "index.html").write_text(page, encoding="utf-8")
     replace_folder(draft, index.parent, partial(study))
     return index
 
 
-def _render(study: Study, outcome: Outcome, standing: list[Node], command: str, fingerprint: str) -> str:
-    sections = [_section(study, outcome, stage, standing) for stage in study.stages]
-    highlights = {node.stage for node in standing if (study.result(node.id) / "headline.md").exists()}
-    first = [node for node in standing if node.stage in highlights]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+def first_page(study: Study, outcome: Outcome, command: str, *, base: str, **more: object) -> str:
+    """The page of a study's story, as HTML; `base` leads from it to a folder laid out as the study's."""
+    sections = _sections(study, outcome, command)
+    highlights = [section.stage for section in sections if _headlines(study, section)]
+    return render(
+        "report.html.j2",
         study=study.name,
         note=study.note,
-        fingerprint=fingerprint,
+        base=base,
         command=command,
-        headline=[line for node in first for line in _lines(study.result(node.id) / "headline.md")],
+        headline=[line for section in sections for line in _headlines(study, section)],
         highlights=[section for section in sections if section.stage in highlights],
-        sections=[section for section in sections if section.sources and section.stage not in highlights],
+        sections=[section for section in sections if section.stage not in highlights],
         sources=[source for section in sections for source in section.sources],
         missing=outcome.failed | outcome.left,
         total=duration(sum(manifest["wall_seconds"] for manifest in outcome.done.values())),
         versions=_versions(outcome),
         has_results=study.results.exists(),
+        **{"fingerprint": "", "pages": {}} | more,
     )
 
 
-def _section(study: Study, outcome: Outcome, stage: str, standing: list[Node]) -> Section:
-    nodes = [node for node in standing if node.stage == stage]
-    sources = {node.id: _source(study, node, outcome.done[node.id]) for node in nodes}
-    exhibits = [_exhibits(study.result(node.id), sources[node.id]) for node in nodes]
-    shown = [some for some in exhibits if some][:SHOWN]
-    return Section(stage, [exhibit for some in shown for exhibit in some], list(sources.values()))
-
-
-def _source(study: Study, node: Node, manifest: dict) -> Source:
-    git = manifest["git"]
-    kept = (study.result(node.id) / "notebook.html").exists()
-    return Source(
-        node=node.id,
-        variant=", ".join(f"{axis} {value}" for axis, value in node.variant.items()),
-        link=quote(f"../{node.folder}/notebook.html") if kept else "",
-        commit=(git["commit"] or "no commit")[:9] + (" with changes" if git["dirty"] else ""),
-        key=manifest["key"][:8],
-        wall=duration(manifest["wall_seconds"]),
-        memory=f"{manifest['peak_memory_mib']:.0f} MiB",
-        device=in_words(manifest["device"]),
-        threads=manifest["threads"],
+def render(template: str, **values: object) -> str:
+    """A page made from one of the templates."""
+    environment = Environment(
+        loader=FileSystemLoader(PAGES), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template(template).render(**values)
 
 
-def _exhibits(folder: Path, source: Source) -> list[Exhibit]:
-    figures = [Exhibit(_caption(path), source, image=_data_uri(path)) for path in sorted(folder.glob("figures/*.png"))]
-    tables = [Exhibit(_caption(path), source, rows=_rows(path)) for path in sorted(folder.glob("tables/*.csv"))]
-    return figures + tables
+def _sections(study: Study, outcome: Outcome, command: str) -> list[Section]:
+    sections, told = [], set()
+    for stage in study.stages:
+        nodes = [node for node in study.nodes.values() if node.stage == stage and node.id in outcome.done]
+        if nodes:
+            sources = [source_of(study, node, outcome.done[node.id], command) for node in nodes]
+            story = story_of(study, nodes[0])
+            sections.append(Section(stage, story, story.about in told, _exhibits(study, outcome, sources), sources))
+            told.add(story.about)
+    return sections
 
 
-def _caption(path: Path) -> str:
-    return " ".join(_lines(path.with_suffix(".txt"))) or path.stem.replace("_", " ")
+def _exhibits(study: Study, outcome: Outcome, sources: list[Source]) -> list[Exhibit]:
+    """Those of the first variants that have any."""
+    found, variants = [], 0
+    for source in sources:
+        manifest = outcome.done[source.node]
+        here = [*figures_of(study, source, manifest), *tables_of(study, source, manifest)]
+        found, variants = found + here, variants + bool(here)
+        if variants == SHOWN:
+            break
+    return found
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of an optional text file that say something."""
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    return [line for line in text.splitlines() if line.strip()]
-
-
-def _data_uri(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _rows(path: Path) -> tuple[list[str], ...]:
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        return tuple(csv.reader(file))
+def _headlines(study: Study, section: Section) -> list[str]:
+    return [line for source in section.sources for line in headline_of(study.result(source.node))]
 
 
 def _versions(outcome: Outcome) -> list[str]:
@@ -166,9 +132,9 @@ def _versions(outcome: Outcome) -> list[str]:
 
 
 def _fingerprint(study: Study, outcome: Outcome, command: str) -> str:
-    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    templates = [path.read_text(encoding="utf-8") for path in sorted(PAGES.glob("*.j2"))]
     shown = json.dumps(
-        [study.evaluation, study.note, outcome.done, outcome.failed, outcome.left, command, template], sort_keys=True
+        [study.evaluation, study.note, outcome.done, outcome.failed, outcome.left, command, templates], sort_keys=True
     )
     return hashlib.sha256(shown.encode()).hexdigest()
 
