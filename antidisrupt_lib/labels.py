@@ -12,7 +12,7 @@ FORGERS = {
     r"stargan_truth": "StarGAN by the truth",
     r"stargan_v2": "StarGAN v2",
     r"stgan": "STGAN",
-    r"attention": "Attention forger",
+    r"attention": "attention forger",
 }
 PURIFIERS = {
     r"(none)?": "no purifier",

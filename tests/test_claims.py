@@ -287,7 +287,7 @@ def test_a_row_says_what_was_resampled_and_what_was_held_fixed():
         "x", "", text, lambda *_: made(1, 0.5, 2, "38 people, 3 seeds", "at eps 0.05"), above=0, held="forger"
     )
     row = claims_table(pd.DataFrame(), "bim", claims=[claim]).iloc[0]
-    assert (row["claim"], row["over"], row["held"]) == ("Of bim.", "38 people, 3 seeds", "forger; at eps 0.05")
+    assert (row["claim"], row["over"], row["held"]) == ("Of BIM.", "38 people, 3 seeds", "forger; at eps 0.05")
     assert people(row["over"]) == 38 and people("3 seeds, 12 videos") == 12 and people("photos") == 0
 
 

@@ -12,7 +12,7 @@ from antidisrupt_lib.plots.style import arm_colors, undefined
 from antidisrupt_lib.tables import arm_labels, fully_treated
 
 READINGS = {"accuracy": "at 0.5", "accuracy_at_fpr_5": "at 5 % false alarms", "auc": "AUC"}  # of COMPARED
-MEASURED = "accuracy, AUC", "drop", "recovery"
+LINES = {"drop": 0, "recovery": 1}  # where nothing is lost, and where all of it comes back
 
 
 def training_curves(results: pd.DataFrame, attack: str, detector: str) -> Figure:
@@ -22,36 +22,34 @@ def training_curves(results: pd.DataFrame, attack: str, detector: str) -> Figure
     """
     rows = pick(results, stage=CURVE, detector=detector, seed=None)
     rows = fully_treated(rows[(rows["attack"] == attack) | (rows["arm"] == "clean")])
-    rows = rows.assign(label=arm_labels(rows))
-    panels = pd.DataFrame(
-        [
-            {"metric": name, "reading": title, "what": what}
-            for measure, title in READINGS.items()
-            for what, name in zip(
-                MEASURED, (measure, f"drop{COMPARED[measure]}", f"recovery{COMPARED[measure]}"), strict=True
-            )
-        ]
-    )
+    rows = rows.assign(label=arm_labels(rows)).merge(_panels(), on="metric")
     grid = line_grid(
-        rows.merge(panels, on="metric"), x="steps", hue="label", col="reading", row="what", palette=arm_colors(rows),
-        height=2.1, sharey="row",
-    )  # fmt: skip
-    steps = sorted(rows["steps"].unique())
-    for ax, what in zip(grid.axes[:, 0], grid.row_names, strict=True):
-        ax.set_ylabel(what)
-    for line, panels in zip((0, 1), grid.axes[1:], strict=True):
-        for ax in panels:
-            ax.axhline(line, color="0.7", lw=0.8, zorder=0)
+        rows, x="steps", hue="label", col="reading", row="measure", palette=arm_colors(rows), height=2.1, sharey="row"
+    )
+    for (measure, _), ax in grid.axes_dict.items():
+        if measure in LINES:
+            ax.axhline(LINES[measure], color="0.7", lw=0.8, zorder=0)
     grid.axes[2, 0].set_ylim(-0.5, 2)
-    grid.axes[0, 0].set_xscale("log")
+    grid.set(xscale="log").set_axis_labels("training steps", "")
+    steps = sorted(rows["steps"].unique())
     grid.axes[0, 0].set_xticks(steps, [f"{at:g}" for at in steps])
     grid.axes[0, 0].xaxis.set_minor_locator(NullLocator())
-    grid.set_titles("").set_xlabels("training steps")
-    for ax, reading in zip(grid.axes[0], grid.col_names, strict=True):
-        ax.set_title(reading)
     title = f"{detector}: what {attack_label(attack)} costs, and what comes back, as training goes on"
     grid.figure.suptitle(title, fontweight="bold")
     return legend_below(grid)
+
+
+def _panels() -> pd.DataFrame:
+    """In which panel each metric stands: row `measure`, column `reading`."""
+    measures = ["accuracy, AUC", *LINES]
+    panels = [
+        (metric, measure, reading)
+        for name, reading in READINGS.items()
+        for measure, metric in zip(measures, (name, *(f"{kind}{COMPARED[name]}" for kind in LINES)), strict=True)
+    ]
+    table = pd.DataFrame(panels, columns=["metric", "measure", "reading"])
+    order = {"measure": pd.CategoricalDtype(measures), "reading": pd.CategoricalDtype([*READINGS.values()])}
+    return table.astype(order)
 
 
 def poison_curve(results: pd.DataFrame, attack: str, metric: str = "accuracy") -> Figure:

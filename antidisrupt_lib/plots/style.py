@@ -16,7 +16,7 @@ from antidisrupt_lib.tables import in_words
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, SKY = sns.color_palette("colorblind").as_hex()
 ARMS = {"clean": BLUE, "poisoned": VERMILION, "purified": GREEN}
 NEUTRAL = "#56748C"
-PALETTE = [PURPLE, ORANGE, SKY, BROWN, GREY, PINK, "#332288", "#444444"]
+PALETTE = [PURPLE, ORANGE, SKY, BROWN, GREY, "#882255", "#332288", "#444444"]
 MARKERS = "osD^vPX*"
 
 sns.set_theme(style="ticks", palette="colorblind", rc={
