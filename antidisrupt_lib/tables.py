@@ -95,7 +95,7 @@ def leaderboard(results: pd.DataFrame) -> pd.DataFrame:
 
 def _beside_axes(rows: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """The metrics of some rows beside each other, a row per value of the axes; shares in percent."""
-    texts = [told(row, "{:.1f} dB" if row.metric == "psnr" else "{:.1%}") for row in rows.itertuples()]
+    texts = [told(row, "{:.1f}" if row.metric == "psnr" else "{:.1%}") for row in rows.itertuples()]
     rows = rows.assign(text=texts, **{axis: rows[axis].fillna("") for axis in axes})
     return rows.pivot_table(
         index=axes, columns="metric", values="text", aggfunc="first", sort=False
@@ -105,7 +105,7 @@ def _beside_axes(rows: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
 def attack_summary(results: pd.DataFrame) -> pd.DataFrame:
     """Paper-style table of attacked detectors, a row per detector, defence, attack and input defence."""
     rows = pick(results, stage=STAGE, seed=None).dropna(subset="detector")
-    rows = rows.fillna({"attack": "none", "purifier": "none"})
+    rows = rows.fillna({"purifier": "none"})
     return _paper_table(rows, ["detector", "arm", "attack", "purifier"], OF_ATTACKS)
 
 

@@ -23,6 +23,7 @@ StarGAN,PGD,"DiffPure, t = 10",regnetx_002,"9.5% [2.0%, 20.0%]","97.0% [95.0%, 9
 Attention forger,PGD,no purifier,–,"0.0% [0.0%, 9.0%]",–
 """
 CLAIMS = "claim,verdict,value\nA claim of so many words that its column is a wide one,holds,0.5\n"
+BADGE = "[![Open in Colab](https://elsewhere.org/badge.svg)](https://elsewhere.org)"
 SHOWS = f"""
 import json
 from base64 import b64decode
@@ -35,15 +36,15 @@ for name in ("figures", "tables"):
 (Path(out) / "tables/3_claims.csv").write_text({CLAIMS!r})
 (Path(out) / "tables/wide.csv").write_text(",".join(map(str, range(90))) + "\\n" + ",".join(map(str, range(90))))
 (Path(out) / "headline.md").write_text("**98 %** works.")
-html = {{"text/html": "<table><tr><th>wide</th></tr><tr><td>" + "x" * 300 + "</td></tr></table>"}}
+html = {{"text/html": "<table><tr><th></th><th>wide</th></tr><tr><td>0</td><td>" + "x" * 300 + "</td></tr></table>"}}
 image = {{"image/png": "{PIXEL}"}}
 shown = [
-    {{"output_type": "display_data", "data": html, "metadata": {{}}}},
+    *2 * [{{"output_type": "display_data", "data": html, "metadata": {{}}}}],
     {{"output_type": "display_data", "data": image, "metadata": {{"image/png": {{"alt": "Faces, disrupted."}}}}}},
 ]
 source = "x = [None, 1] # why"
 code = {{"cell_type": "code", "metadata": {{}}, "execution_count": 1, "source": source, "outputs": shown}}
-title = {{"cell_type": "markdown", "metadata": {{}}, "source": "# 09 Pictures\\n\\nWhat we see."}}
+title = {{"cell_type": "markdown", "metadata": {{}}, "source": "# 09 Pictures\\n{BADGE}\\nWhat we see."}}
 ran = {{"cells": [title, code], "metadata": {{}}, "nbformat": 4, "nbformat_minor": 4}}
 (Path(out) / "notebook.ipynb").write_text(json.dumps(ran))
 (Path(out) / "notebook.html").write_text("as it ran")

@@ -6,12 +6,13 @@ whose lines begin with a **number**. The story of a stage is its notebook's: the
 
 import csv
 import json
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from nbconvert.filters.markdown import markdown2html
+import mistune
 from PIL import Image, UnidentifiedImageError
 
 from antidisrupt_lib.study.circumstances import in_words
@@ -19,6 +20,8 @@ from antidisrupt_lib.study.graph import Node, Study
 from antidisrupt_lib.study.progress import duration
 
 MEANING = "## What it means"
+BADGE = re.compile(r"\[!\[[^]]*\]\(https?://[^)]*\)\]\([^)]*\)")  # a picture from elsewhere that leads elsewhere
+as_html = mistune.create_markdown(escape=True, plugins=["table"])
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def story_of(study: Study, node: Node) -> Story:
 def read_story(path: Path, stage: str) -> Story:
     """What a notebook tells; without words of its own it is called by its stage."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    texts = ["".join(cell["source"]).strip() for cell in cells if cell["cell_type"] == "markdown"]
+    texts = [BADGE.sub("", "".join(cell["source"])).strip() for cell in cells if cell["cell_type"] == "markdown"]
     title, _, about = (texts or [""])[0].partition("\n")
     meanings = [text.removeprefix(MEANING) for text in texts if text.startswith(MEANING)]
     name = title.lstrip("# ").lstrip("0123456789 ") if title.startswith("#") else stage
@@ -118,7 +121,7 @@ def read_story(path: Path, stage: str) -> Story:
 
 def markdown(text: str) -> str:
     """Markdown as HTML."""
-    return markdown2html(text.strip()).strip()
+    return as_html(text.strip()).strip()
 
 
 def _exhibit(path: Path, source: Source, manifest: dict, **shown: object) -> Exhibit:

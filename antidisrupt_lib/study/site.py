@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import itables
+import nbformat
 import pandas as pd
 from itables.javascript import JavascriptFunction, generate_init_offline_itables_html
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from antidisrupt_lib.study.exhibits import Exhibit, Source, figures_of, source_of, tables_of
+from antidisrupt_lib.study.exhibits import BADGE, Exhibit, Source, figures_of, source_of, tables_of
 from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.places import delete, partial, replace_folder
 from antidisrupt_lib.study.report import PAGES, first_page, render
@@ -134,7 +135,10 @@ def _write_notebook(draft: Path, study: Study, source: Source, pages: dict[str, 
         template_file=str(PAGES / "cells.html.j2"), exclude_input_prompt=True, exclude_output_prompt=True,
         exclude_anchor_links=True,
     )  # fmt: skip
-    body, _ = exporter.from_filename(str(executed))
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        cell.source = BADGE.sub("", cell.source)
+    body, _ = exporter.from_notebook_node(notebook)
     style = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     style += f"\n@media (prefers-color-scheme: dark) {{ {dark} }}"
