@@ -16,11 +16,13 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.disruption.apgd import apgd
+from antidisrupt_lib.disruption.ascent import low_frequency
 from antidisrupt_lib.disruption.ball import SMALL_START, check_attack, per_image, project
 from antidisrupt_lib.disruption.chroma import lab_chroma
 from antidisrupt_lib.disruption.cw import cw_l2
 from antidisrupt_lib.disruption.declared import declare
 from antidisrupt_lib.disruption.objectives import Objective, loss_and_gradient
+from antidisrupt_lib.disruption.square import square
 from antidisrupt_lib.seeding import uniform_like
 
 EPS, STEP, STEPS = 0.025, 0.005, 10  # the paper's 0.05, 0.01 and 10, in [0, 1] units
@@ -115,5 +117,6 @@ def uniform_noise(
 
 ATTACKS = {
     "fgsm": fgsm, "bim": bim, "mim": mim, "pgd": pgd,
-    "apgd": apgd, "cw_l2": cw_l2, "lab_chroma": lab_chroma, "uniform_noise": uniform_noise,
+    "apgd": apgd, "cw_l2": cw_l2, "lab_chroma": lab_chroma, "low_frequency": low_frequency, "square": square,
+    "uniform_noise": uniform_noise,
 }  # fmt: skip

@@ -121,7 +121,19 @@ def losses(objective: Objective, x: Tensor) -> Tensor:
     """The loss per image at x, with a gradient.
 
     Raises:
-        ValueError: the objective gives anything but one finite number per image, or doesn't hang on x.
+        ValueError: as `plain_losses` says, or the objective doesn't hang on x.
+    """
+    found = plain_losses(objective, x)
+    if not found.requires_grad:
+        raise ValueError(_constant(objective))
+    return found
+
+
+def plain_losses(objective: Objective, x: Tensor) -> Tensor:
+    """The loss per image at x, with or without a gradient.
+
+    Raises:
+        ValueError: the objective gives anything but one finite number per image.
     """
     found = objective(x)
     if not isinstance(found, Tensor) or found.shape != x.shape[:1]:
@@ -133,8 +145,6 @@ def losses(objective: Objective, x: Tensor) -> Tensor:
     if not found.isfinite().all():
         image = int((~found.isfinite()).nonzero()[0])
         raise ValueError(f"The objective {display_name(objective)} is {found[image].item()} for image {image}.")
-    if not found.requires_grad:
-        raise ValueError(_constant(objective))
     return found.to(x.dtype)
 
 
