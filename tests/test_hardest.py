@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
+from antidisrupt_lib.claims.hardest import FEW_CALLS, WAYS
+from antidisrupt_lib.claims.hardest import WORST as CLAIMED
+from antidisrupt_lib.claims.table import claims_table
 from antidisrupt_lib.metrics.hardest import (
     broken_draws,
     broken_up_to,
@@ -14,7 +17,7 @@ from antidisrupt_lib.metrics.hardest import (
     verdicts_table,
     worst_case,
 )
-from antidisrupt_lib.metrics.results import plain_result, write_results
+from antidisrupt_lib.metrics.results import COLUMNS, plain_result, result, write_results
 from antidisrupt_lib.purification.false_security import CHECKS, check_security, failed
 from antidisrupt_lib.purification.filters import GaussianBlur, Unchanged
 from antidisrupt_lib.purification.hardest import (
@@ -226,3 +229,19 @@ def test_several_standards_are_read_as_one_and_keep_what_failed(tmp_path):
     assert [row["metric"] for row in costs] == ["checks_failed"] * 2
     with pytest.raises(FileNotFoundError, match="results.csv"):
         read_standards([tmp_path / "nowhere"])
+
+
+def test_the_claims_are_decided_by_the_worst_case_by_unseen_disruptors_and_by_the_best_alternative():
+    def row(stage, metric, value, **axes):
+        return result({"stage": stage, **axes}, metric, value, value - 0.05, value + 0.05, 38, "share", "38 people")
+
+    rows = [row("hardest", CLAIMED, 0.2, attack="worst", purifier="reverse_diffusion")]
+    rows += [row("hardest", CLAIMED, 0.9, attack="worst", purifier=name) for name in FEW_CALLS]
+    rows += [row("screen", "hits_at_5", value, arm=arm, attack=arm) for arm, value in (("seen", 0.1), ("unseen", 0.9))]
+    rows += [row("detect", "recovery", value, arm=arm) for arm, value in zip(WAYS, (0.1, 0.2, 0.3, 0.9), strict=True)]
+    results = pd.DataFrame(rows, columns=list(COLUMNS))
+    assert set(claims_table(results, about="hardest")["verdict"]) == {"holds"}
+    fallen = results.assign(low=0.6, value=0.7, high=0.75).query("stage == 'hardest'")
+    said = claims_table(fallen, about="hardest").set_index("id")["verdict"]
+    assert said["hardest_survives"] == "does not hold" and said["hardest_others_fall"] == "holds"
+    assert said["screen_finds_unseen"].startswith("not measured")

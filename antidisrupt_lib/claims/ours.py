@@ -12,9 +12,7 @@ from antidisrupt_lib.metrics.results import pick
 OPEN = "open question"
 ADAPTED = (OURS, r"diffpure_10", r"ddim", r"one_step", r"jpeg(_75)?", r"median_blur", r"bit_depth")
 GUARDS = (r"jpeg(_75)?", r"median_blur", r"autoencoder_1", r"one_step", OURS, r"deep_image_prior_shallow")
-ONE_CALL = ("autoencoder_2", "median_blur", "jpeg", "one_step")
 STEPS = (r"one_step(_10)?", r"one_step_20", r"one_step_50")
-HARDEST = "share_disrupted_majority_at_0.025"  # per photo the worst over all attacks of the adaptive standard
 HELD = "forger, B, the detectors' hyperparameters"
 WORKS = Condition("recall of untouched fakes", 0.8, refutes=False)
 PHOTOS = Condition("recall of photos", 0.8)
@@ -42,14 +40,6 @@ def _guards(knows: bool) -> Find:
     return find
 
 
-def _worst(*purifiers: str) -> Find:
-    def find(results: pd.DataFrame, attack: str) -> list[Evidence]:
-        rows = pick(results, stage="hardest", attack="worst", metric=HARDEST)
-        return measured(pick(rows, purifier=list(purifiers)), "purifier")
-
-    return find
-
-
 CLAIMS = (
     Claim("better_at_equal_cost", OPEN, "Reverse diffusion leaves fewer edits disrupted than DiffPure of as many "
           "network calls.", share_minus("diffpure_10"), below=0),
@@ -64,11 +54,6 @@ CLAIMS = (
           _survives, below=0.5),
     Claim("any_survives_adaptive", OPEN, "Some of seven purifiers leaves less than half disrupted by a disruptor that "
           "knows it.", _any_survives, below=0.5, one_is_enough=True, family=ADAPTED),
-    Claim("hardest_survives", OPEN, "Reverse diffusion leaves less than half disrupted in the worst case over all "
-          "attacks of the adaptive standard.", _worst(OURS), below=0.5, held="forger, purifier"),
-    Claim("hardest_others_fall", OPEN, "Each purifier of one call or none leaves more than half disrupted in the "
-          "same.", _worst(*ONE_CALL), above=0.5, family=ONE_CALL,
-          held="forger, purifier"),
     Claim("undefended_falls", OPEN, "{attack} and C&W each pass more than 0.9 of the fakes for real, where more than "
           "0.8 are recalled untouched.", _falls, above=0.9, family=("cw_l2", "(?!cw_l2).+"), condition=WORKS,
           about="detectors", held=HELD),

@@ -52,8 +52,8 @@ class Claim:
         one_is_enough: whether some member is to hold, or every one.
         least: how many members must have been measured before every one holds, or none does.
         family: patterns of the members' names; all of them must have been measured then.
-        about: "photos" (disrupted and purified, and detectors trained on them), "detectors" (attacked and defended), or
-            "disruptors" (made beforehand).
+        about: "photos" (disrupted and purified, and detectors trained on them), "detectors" (attacked and defended),
+            "disruptors" (made beforehand), or "hardest" (adaptive attackers, and the alternatives to purifying).
         held: what none of its numbers resamples.
     """
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from antidisrupt_lib.detection.defences import Defence
 from antidisrupt_lib.detection.detectors import Detect, Detector, detect_with, score
 from antidisrupt_lib.detection.smooth import smooth_relus
-from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.faces.faceset import FaceSet, join
 from antidisrupt_lib.seeding import numpy_generator
 from antidisrupt_lib.training import draw_batch, run_training
 
@@ -99,6 +99,20 @@ class TrainingSet:
     @property
     def fakes_per_photo(self) -> int:
         return len(self.clean[1]) // len(self.clean[0])
+
+    def only(self, kept: np.ndarray) -> "TrainingSet":
+        """The photos of the rows `kept`, with all of their fakes."""
+        count = self.fakes_per_photo
+        fakes = (count * kept[:, None] + np.arange(count)).ravel()
+        clean, other = ((world[0].rows(kept), world[1].rows(fakes)) for world in (self.clean, self.other))
+        return TrainingSet(clean, other, self.treated[kept])
+
+    def beside(self, world: tuple[FaceSet, FaceSet]) -> "TrainingSet":
+        """All photos and fakes as they are, and each treated one once more as it is in another world."""
+        clean, other = self.clean, zip(self.other, world, strict=True)
+        return TrainingSet(
+            tuple(join([faces] * 2) for faces in clean), tuple(map(join, other)), np.tile(self.treated, 2)
+        )
 
     def x(self, index: Tensor, fake: bool, device: torch.device | str) -> Tensor:
         """Images of the rows `index` of the photos, or of the fakes."""
