@@ -13,7 +13,7 @@ from antidisrupt_lib.detection.alternatives import WAYS, alternative, check_ways
 from antidisrupt_lib.detection.screen import check_apart, found, held_out, kept_by, thresholds, train_screen
 from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, treated_photos
 from antidisrupt_lib.disruption.adversarial import training_attack
-from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.faces.faceset import FaceSet, mix
 from antidisrupt_lib.metrics.screen import screen_results
 from antidisrupt_lib.seeding import image_generators
 
@@ -142,3 +142,12 @@ def test_each_way_has_its_data_and_one_that_there_is_not_is_refused(world, make_
         check_ways(["burned"])
     with pytest.raises(ValueError, match="judged other photos"):
         alternative("screened", worlds, world.treated, screened.iloc[::-1])
+
+
+def test_a_world_is_disrupted_where_it_is_said_to_be_and_clean_elsewhere(make_faces):
+    faces, treated = make_faces(10), treated_photos(make_faces(10), 0.4, 0)
+    world = mix(faces, striped(faces), treated)
+    changed = (world.images != faces.images).any(axis=(1, 2, 3))
+    assert treated.sum() == 4 and (changed == treated).all() and world.image_ids == faces.image_ids
+    with pytest.raises(ValueError, match="different faces, or in another order"):
+        mix(faces, faces.rows(range(9, -1, -1)), treated)

@@ -179,6 +179,17 @@ def join(parts: Iterable[FaceSet]) -> FaceSet:
     return FaceSet(np.concatenate([part.images for part in parts]), table, parts[0].axes)
 
 
+def mix(one: FaceSet, other: FaceSet, chosen: np.ndarray) -> FaceSet:
+    """The faces of `one`, those of the rows `chosen` (N booleans) as they are in `other`; held in memory.
+
+    Raises:
+        ValueError: the two aren't the same faces in the same order.
+    """
+    if one.image_ids != other.image_ids:
+        raise ValueError("The two sets hold different faces, or in another order. Make one of the other.")
+    return FaceSet(np.where(chosen[:, None, None, None], other.images, one.images), one.table, one.axes)
+
+
 def to_uint8(x: Tensor) -> np.ndarray:
     """float NCHW in [0, 1] to uint8 NHWC, rounded to the nearest level.
 
