@@ -34,7 +34,7 @@ PURIFIERS = {
     r"adversarial_(gd?)": r"adversarially trained forger (\1)",
 }
 ATTACKS = {r"cw|cw_l2": "C&W", r"lab_chroma": "Lab chroma", r"universal": "universal perturbation"}
-ABBREVIATED = re.compile(r"(fgsm|bim|mim|pgd|apgd)\b")
+ABBREVIATED = re.compile(r"(fgsm|bim|mim|pgd|apgd|dadfi)\b")
 ATTACK = re.compile(
     r"(?P<kind>.+?)(?:_(?P<eps>[\d.]+)_255)?(?:_(?P<aim>grey|black|white|identity))?(?:_(?P<met>jointly|own))?"
     r"(?:_(?P<how>through|knows)_(?P<known>.+?))?(?P<mean>_expectation)?(?:_from_(?P<maker>.+?))?"

@@ -112,8 +112,8 @@ def test_claims_about_disruptors_rest_on_these_rows(table):
 def test_figures_show_a_row_per_disruptor(table):
     shares = broken_shares(table.query("way == ''"), "l2")
     assert list(shares.index) == ["uniform_noise", "dadfi", "pgd_for_all"] and list(shares.columns) == ["easy", "hard"]
-    assert broken_map(table).axes[0].get_yticklabels()[1].get_text() == "dadfi"
+    assert broken_map(table).axes[0].get_yticklabels()[1].get_text() == "DADFI"
     ways = survival_map(table, "easy").axes[0].get_xticklabels()
-    assert [label.get_text() for label in ways] == ["as it is", "jpeg 75"]
+    assert [label.get_text() for label in ways] == ["as it is", "JPEG at 75"]
     curves = share_curves(table.assign(eps=table["way"].map({"": 12.75, "jpeg_75": 6.375})), "eps", "eps")
     assert [len(ax.lines) for ax in curves.axes] == [3, 3]

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from antidisrupt_lib.labels import attack_label, forger_label, purifier_label
 from antidisrupt_lib.metrics.breaking import SHARES
 from antidisrupt_lib.metrics.distances import DISRUPTED
 from antidisrupt_lib.metrics.results import pick
@@ -25,13 +26,15 @@ def broken_shares(table: pd.DataFrame, measure: str, columns: str = "forger") ->
 def broken_map(table: pd.DataFrame, measure: str = "l2") -> Figure:
     """What each disruptor (rows) breaks of each forger (columns), photos as they are."""
     where = {"l2": "whole image", "l2_masked": "where the edit is"}[measure]
-    return value_map(broken_shares(pick(table, way=""), measure), f"Edits broken, {where}", vmax=1.0)
+    shares = broken_shares(pick(table, way=""), measure).rename(index=attack_label, columns=forger_label)
+    return value_map(shares, f"Edits broken, {where}", vmax=1.0)
 
 
 def survival_map(table: pd.DataFrame, forger: str, measure: str = "l2") -> Figure:
     """What is left of each disruptor (rows) after each way (columns), of one forger's edits."""
     shares = broken_shares(pick(table, forger=forger), measure, "way")
-    return value_map(shares, f"Edits of {forger.replace('_', ' ')} broken", vmax=1.0)
+    shares = shares.rename(index=attack_label, columns=purifier_label)
+    return value_map(shares, f"Edits of {forger_label(forger)} broken", vmax=1.0)
 
 
 def share_curves(table: pd.DataFrame, x: str, label: str, measure: str = "l2") -> Figure:
@@ -42,8 +45,8 @@ def share_curves(table: pd.DataFrame, x: str, label: str, measure: str = "l2") -
         met = pick(table, forger=forger).dropna(subset=measure)
         for (disruptor, part), color in zip(met.groupby("disruptor", sort=False), cycle(PALETTE), strict=False):
             share = (part[measure] >= DISRUPTED).groupby(part[x]).mean()
-            ax.plot(share.index, share, "o-", color=color, label=disruptor.replace("_", " "), ms=4)
-        ax.set(title=forger.replace("_", " "), xlabel=label, ylim=(-0.03, 1.03))
+            ax.plot(share.index, share, "o-", color=color, label=attack_label(disruptor), ms=4)
+        ax.set(title=forger_label(forger), xlabel=label, ylim=(-0.03, 1.03))
     grid[0][0].set_ylabel(SHARES[measure].replace("_", " "))
     figure.legend(
         *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8

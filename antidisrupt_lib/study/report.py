@@ -29,7 +29,7 @@ from antidisrupt_lib.study.places import delete, partial, replace_folder
 from antidisrupt_lib.study.progress import duration
 from antidisrupt_lib.study.runner import Outcome
 
-PAGES = Path(__file__).parent / "pages"
+TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 3  # variants of a stage whose figures and tables are shown; the others are a link away
 
 
@@ -92,7 +92,11 @@ def first_page(study: Study, outcome: Outcome, command: str, *, base: str, **mor
 def render(template: str, **values: object) -> str:
     """A page made from one of the templates."""
     environment = Environment(
-        loader=FileSystemLoader(PAGES), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template(template).render(**values)
 
@@ -132,7 +136,7 @@ def _versions(outcome: Outcome) -> list[str]:
 
 
 def _fingerprint(study: Study, outcome: Outcome, command: str) -> str:
-    templates = [path.read_text(encoding="utf-8") for path in sorted(PAGES.glob("*.j2"))]
+    templates = [path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.j2"))]
     shown = json.dumps(
         [study.evaluation, study.note, outcome.done, outcome.failed, outcome.left, command, templates], sort_keys=True
     )

@@ -19,7 +19,7 @@ from pygments.formatters import HtmlFormatter
 from antidisrupt_lib.study.exhibits import BADGE, Exhibit, Source, figures_of, source_of, tables_of
 from antidisrupt_lib.study.graph import Study
 from antidisrupt_lib.study.places import delete, partial, replace_folder
-from antidisrupt_lib.study.report import PAGES, first_page, render
+from antidisrupt_lib.study.report import TEMPLATES, first_page, render
 from antidisrupt_lib.study.runner import Outcome
 
 TABLES = {  # a page for the tables whose names end so
@@ -132,7 +132,7 @@ def _write_notebook(draft: Path, study: Study, source: Source, pages: dict[str, 
     if not executed.is_file():
         return
     exporter = HTMLExporter(
-        template_file=str(PAGES / "cells.html.j2"), exclude_input_prompt=True, exclude_output_prompt=True,
+        template_file=str(TEMPLATES / "cells.html.j2"), exclude_input_prompt=True, exclude_output_prompt=True,
         exclude_anchor_links=True,
     )  # fmt: skip
     notebook = nbformat.read(executed, as_version=4)
