@@ -12,6 +12,7 @@ from torch import nn
 
 from antidisrupt_lib import training
 from antidisrupt_lib.deepfakes.classifier import train_classifier
+from antidisrupt_lib.deepfakes.patch import PatchConfig, patch_forger
 from antidisrupt_lib.deepfakes.stargan import Generator, live_forger
 from antidisrupt_lib.deepfakes.train import ForgerConfig, train_forger
 from antidisrupt_lib.deepfakes.train_v2 import V2Config, train_stargan_v2
@@ -80,6 +81,13 @@ def disruptor(faces, checkpoint):
     return train_dadfi(faces, forgers, config, checkpoint=checkpoint, save_every=SAVED_EVERY)[0]
 
 
+def patch(faces, checkpoint):
+    torch.manual_seed(0)
+    attack = training_attack(ForgerConfig(adv_steps=2))
+    config, small = PatchConfig(steps=STEPS, batch_size=2), Generator(conv_dim=4, blocks=1)
+    return patch_forger(small, faces, config, disrupt=attack, checkpoint=checkpoint, save_every=SAVED_EVERY)[0]
+
+
 TRAINERS: dict[str, Train] = {
     "stargan": partial(forger, **STARGAN, lambda_id=1.0, id_steps=4, ema=0.9),
     "stargan, adversarial g": partial(forger, **STARGAN, adversarial="g"),
@@ -90,6 +98,7 @@ TRAINERS: dict[str, Train] = {
     "stgan with its estimator": partial(forger, **STGAN, **TRUTH),
     "stargan_v2": stargan_v2,
     "judge": judge,
+    "a patched forger": patch,
     "disruptor": disruptor,
     "denoiser": partial(denoiser, network=lambda: PublishedUNet(8), ema=0.9),
     "denoiser of diffusers": partial(denoiser, network=lambda: DiffusersUNet((8, 16), 1), ema=0.0),

@@ -334,7 +334,8 @@ def test_celebas_lists_are_refused_where_they_are_damaged(tmp_path, file, change
 def run_split(out: Path, notebook: str = "01_split", **parameters) -> dict:
     """Run the cells of notebook 01 (or another) that choose, check and write; return what they define."""
     cells = json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    chain = (cell for cell in cells if cell["cell_type"] == "code" and "set-up" not in cell["metadata"].get("tags", ()))
+    code = ["".join(cell["source"]) for cell in chain]
     defined: dict = {}
     exec(code[0], defined)
     assert parameters.keys() <= defined.keys()
