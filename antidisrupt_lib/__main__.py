@@ -130,10 +130,12 @@ def _tell(path: Path, found) -> None:
     """A photo's table: a row per forger, a column per road."""
     print(f"{path}: edits that break, of those that take, held against {found.reference}. {' '.join(found.notes)}")
     roads = list(found.broken)
-    print("  " + " ".join([f"{'forger':12}", *(f"{road:30}" for road in roads)]).rstrip())
-    for forger in found.broken[roads[0]]:
+    names = {forger: Path(forger).stem for forger in found.broken[roads[0]]}
+    wide = max(len("forger"), *map(len, names.values()))
+    print("  " + " ".join([f"{'forger':{wide}}", *(f"{road:30}" for road in roads)]).rstrip())
+    for forger, name in names.items():
         cells = [f"{found.broken[road][forger]!s:30}" for road in roads]
-        print("  " + " ".join([f"{Path(forger).stem:12}", *cells]).rstrip())
+        print("  " + " ".join([f"{name:{wide}}", *cells]).rstrip())
 
 
 if __name__ == "__main__":
