@@ -1,6 +1,6 @@
 """nbval runs each notebook with the values of params/smoke.yaml, in a folder that holds no person's results.
 
-A cell tagged `nbval-check-output` must print what tests/notebook_outputs/ holds: notebooks are committed without outputs.
+A cell tagged `nbval-check-output` must print what tests/notebook_outputs/ holds: notebooks are committed without them.
 """
 
 from pathlib import Path
