@@ -69,13 +69,13 @@ class DadfiConfig:
             raise ValueError("A disruptor needs something to learn: give lambda_x, lambda_y or lambda_away.")
 
 
-PUBLISHED = {"bounded": False, "saturating": True, "lambda_x": 1.0, "lambda_y": 1.0, "lambda_away": 0.0}
+PUBLISHED = {"bounded": False, "saturating": True, "lambda_x": 1.0, "lambda_away": 0.0}
 METHODS = ("dadfi", "universal")  # that make a disruptor beforehand
 
 
 def as_published_config(config: DadfiConfig) -> DadfiConfig:
     """The config with the paper's losses, as far as it tells them; without fine-tuning if it is without."""
-    return replace(config, **PUBLISHED | ({} if config.lambda_y else {"lambda_y": 0.0}))
+    return replace(config, **PUBLISHED, lambda_y=1.0 if config.lambda_y else 0.0)
 
 
 class Recogniser(nn.Module):
@@ -200,7 +200,8 @@ def _step(
             update(nets[name], loss, optimizers[name])
         terms = _generator_losses(nets, x_adv, change, met, config)
         update(nets["gen"], sum(weight * loss for weight, loss in terms.values()), optimizers["gen"])
-        return {name: loss.detach() for name, loss in (losses | {k: v[1] for k, v in terms.items()}).items()}
+        losses |= {name: loss for name, (_, loss) in terms.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     return step
 

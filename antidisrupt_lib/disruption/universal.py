@@ -3,8 +3,8 @@
     delta = clip(delta + step sign(sum over all photos of grad objective), -eps, eps)
 
 CMUA steps by each batch of its photos; here a step looks at all of them, summed in float64, so that neither the size of
-the batches nor the order of the photos decides a sign. CMUA's fusion of several forgers and its search for their step
-sizes are left out: there is one forger here.
+the batches nor the order of the photos decides a sign. There is one forger here; CMUA's own steps, with its fusion of
+several forgers, are in fusion.py.
 """
 
 from collections.abc import Sequence
