@@ -8,6 +8,7 @@ import torch
 from antidisrupt_lib.claims.hardest import FEW_CALLS, WAYS
 from antidisrupt_lib.claims.hardest import WORST as CLAIMED
 from antidisrupt_lib.claims.table import claims_table
+from antidisrupt_lib.detection.hardest import detecting
 from antidisrupt_lib.metrics.hardest import (
     broken_draws,
     broken_up_to,
@@ -245,3 +246,21 @@ def test_the_claims_are_decided_by_the_worst_case_by_unseen_disruptors_and_by_th
     said = claims_table(fallen, about="hardest").set_index("id")["verdict"]
     assert said["hardest_survives"] == "does not hold" and said["hardest_others_fall"] == "holds"
     assert said["screen_finds_unseen"].startswith("not measured")
+
+
+def test_a_guarded_detector_is_attacked_and_checked_by_the_same_standard(photos):
+    x, wave = photos[0], torch.tensor([1.0, -1]).repeat(8)
+
+    def detector(x):  # sees a fake in fine stripes
+        return 8 + 400 * (x * wave).mean((1, 2, 3))
+
+    victim = detecting(detector)
+    assert (victim.measure(x) < victim.threshold).all()
+    made = disrupt_knowing(x, victim, GaussianBlur(0.4), ["warm", "apgd"], eps=EPS, effort=EFFORT, keys=keys)
+    passes = {
+        name: (resubmitted(victim.measure, GaussianBlur(0.4), x_adv, keys("d"), 1) >= 0).all()
+        for name, x_adv in made.items()
+    }
+    assert passes == {"unaware": True, "uniform_noise": False, "warm": True, "apgd": True}
+    assert failed(check_security(x, victim, GaussianBlur(0.4), eps=EPS, effort=EFFORT, keys=keys)) == []
+    assert "slope" in failed(check_security(x, victim, Misleading(), eps=EPS, effort=EFFORT, keys=keys))
