@@ -19,6 +19,7 @@ from antidisrupt_lib.metrics.hardest import (
     worst_case,
 )
 from antidisrupt_lib.metrics.results import COLUMNS, plain_result, result, write_results
+from antidisrupt_lib.plots.hardest import eps_behind, shares_by_attack, who_breaks_what
 from antidisrupt_lib.purification.false_security import CHECKS, check_security, failed
 from antidisrupt_lib.purification.filters import GaussianBlur, Unchanged
 from antidisrupt_lib.purification.hardest import (
@@ -208,6 +209,12 @@ def test_a_defence_that_fails_a_check_gets_no_verdict_unless_it_was_shown_to_fal
     assert verdict(TABLE, ["slope"]) == "falls"
 
 
+def test_a_purifier_that_nobody_knew_can_fall_but_not_hold():
+    unknown = {("blur", "pgd", "jpeg", 0.02): [0.0, 0.0]}
+    rows = pd.DataFrame(hardest_results(measured(unknown), {"stage": "hardest"}, {"blur": []}))
+    assert verdicts_table(rows, 0.02)["verdict"].item() == "no verdict: 0 was reached, but no attack knew it"
+
+
 def test_results_say_what_each_attack_knew():
     rows = pd.DataFrame(hardest_results(measured(TABLE), {"stage": "hardest"}, {})).set_index(["attack", "metric"])
     assert rows.loc[("apgd_knows_blur", "share_disrupted_mean_at_0.02"), "value"] == 0.75
@@ -264,3 +271,13 @@ def test_a_guarded_detector_is_attacked_and_checked_by_the_same_standard(photos)
     assert passes == {"unaware": True, "uniform_noise": False, "warm": True, "apgd": True}
     assert failed(check_security(x, victim, GaussianBlur(0.4), eps=EPS, effort=EFFORT, keys=keys)) == []
     assert "slope" in failed(check_security(x, victim, Misleading(), eps=EPS, effort=EFFORT, keys=keys))
+
+
+def test_the_figures_show_a_line_per_purifier_and_a_cell_per_pair():
+    broken = broken_draws(measured(TABLE))
+    figure = eps_behind(smallest_eps_behind(worst_case(broken)), [0.02, 0.04])
+    (line,) = figure.axes[0].lines
+    assert line.get_label() == "jpeg" and line.get_ydata().tolist() == [1, 1]
+    cells = [text.get_text() for text in who_breaks_what(broken, 0.02).axes[0].texts]
+    assert sorted(cells) == ["0.00", "0.00", "1.00"]  # nobody, who knew jpeg, who knew a blur; all met jpeg
+    assert shares_by_attack(broken, 0.02)["jpeg"].to_dict()["apgd_knows_blur"] == 1

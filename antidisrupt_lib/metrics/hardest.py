@@ -8,7 +8,7 @@ That a defence falls is shown by an attack that works. That one holds is worth s
 against false security: else there is no verdict.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +59,13 @@ def worst_case(broken: pd.DataFrame) -> pd.DataFrame:
     return attacks.groupby(PHOTO, sort=False)[[*RULES]].max().astype(float).reset_index()
 
 
-def hardest_results(table: pd.DataFrame, axes: dict, failed: dict[str, Sequence[str]]) -> list[dict]:
+def hardest_results(table: pd.DataFrame, axes: dict, failed: Mapping[str, Sequence[str]]) -> list[dict]:
     """Results rows `share_disrupted_<rule>_at_<eps>` of each attack, and of the worst case over them.
 
     Args:
         table: as `broken_draws` takes it, of edits that count alone.
         axes: of all rows; `purifier` and `attack` ("pgd_knows_jpeg", or "worst") are added.
-        failed: the failed checks of each purifier that was known.
+        failed: the failed checks of each purifier that was known; of others nothing but that they fall can be said.
     """
     broken, rows = broken_draws(table), []
     for (known, attack, purifier, eps), part in broken.groupby(["known", "attack", "purifier", "eps"], sort=False):
@@ -73,7 +73,7 @@ def hardest_results(table: pd.DataFrame, axes: dict, failed: dict[str, Sequence[
         rows += _rule_rows(part, here, eps)
     for (purifier, eps), part in worst_case(broken).groupby(["purifier", "eps"], sort=False):
         for row in _rule_rows(part, axes | {"purifier": purifier, "attack": WORST}, eps):
-            rows.append(_proved(row, failed.get(purifier, ())))
+            rows.append(row if purifier == NONE else _proved(row, failed.get(purifier)))
     return rows
 
 
@@ -115,10 +115,15 @@ def _rule_rows(part: pd.DataFrame, axes: dict, eps: float) -> list[dict]:
     return [mean_result(axes, names[rule], part[rule], people, unit, note) for rule, unit in RULES.items()]
 
 
-def _proved(row: dict, failed: Sequence[str]) -> dict:
-    """A worst case as it is, or as undefined where it would say "holds" of a purifier that failed checks."""
-    if not failed or row["low"] > HALF:
+def _proved(row: dict, failed: Sequence[str] | None) -> dict:
+    """A worst case as it is, or as undefined where it would say "holds" of a purifier that wasn't put to the test.
+
+    Args:
+        failed: the checks that it failed; None if nobody knew it.
+    """
+    if row["low"] > HALF or (failed is not None and not failed):
         return row
     axes = {name: row[name] for name in ("stage", "faces", "forger", "attack", "purifier")}
-    why = f"no verdict: {row['value']:.3g} was reached, but checks failed: {', '.join(failed)}"
+    lacking = f"checks failed: {', '.join(failed)}" if failed else "no attack knew it"
+    why = f"no verdict: {row['value']:.3g} was reached, but {lacking}"
     return plain_result(axes, row["metric"], np.nan, 0, row["unit"], why)

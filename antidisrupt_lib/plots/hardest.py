@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from antidisrupt_lib.labels import purifier_label
-from antidisrupt_lib.metrics.hardest import NOISE, attack_name, broken_up_to
+from antidisrupt_lib.metrics.hardest import NOISE, NONE, attack_name, broken_up_to
 from antidisrupt_lib.plots.maps import value_map
 from antidisrupt_lib.plots.style import NEUTRAL, PALETTE
 
@@ -18,8 +18,8 @@ def eps_behind(smallest: pd.DataFrame, epsilons: Sequence[float]) -> Figure:
     table = broken_up_to(smallest, epsilons)
     figure, ax = plt.subplots(figsize=(5.6, 3.6))
     for (name, shares), color in zip(table.iterrows(), cycle(PALETTE), strict=False):
-        style = {"color": NEUTRAL, "ls": "--"} if name == "none" else {"color": color}
-        ax.plot([255 * eps for eps in epsilons], shares, "o-", ms=4, label=purifier_label(name), **style)
+        line, color = ("o--", NEUTRAL) if name == NONE else ("o-", color)
+        ax.plot([255 * eps for eps in epsilons], shares, line, color=color, ms=4, label=purifier_label(name))
     ax.set_xscale("log", base=2)
     ax.set_xticks([255 * eps for eps in epsilons], [f"{255 * eps:.3g}" for eps in epsilons])
     ax.minorticks_off()
@@ -37,7 +37,7 @@ def who_breaks_what(broken: pd.DataFrame, eps: float, rule: str = "majority") ->
     each = part.groupby(["known", "purifier", "image_id", "answer"], sort=False)[rule].max().reset_index()
     matrix = each.pivot_table(index="known", columns="purifier", values=rule, aggfunc="mean", sort=False)
     matrix = matrix.rename(index=purifier_label, columns=purifier_label)
-    return value_map(matrix, "Edits broken: the disruptor knew the row, and met the column", vmax=1.0)
+    return value_map(matrix, "Edits broken: knew the row, met the column", vmax=1.0)
 
 
 def shares_by_attack(broken: pd.DataFrame, eps: float, rule: str = "majority") -> pd.DataFrame:
