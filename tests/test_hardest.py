@@ -277,7 +277,7 @@ def test_the_figures_show_a_line_per_purifier_and_a_cell_per_pair():
     broken = broken_draws(measured(TABLE))
     figure = eps_behind(smallest_eps_behind(worst_case(broken)), [0.02, 0.04])
     (line,) = figure.axes[0].lines
-    assert line.get_label() == "jpeg" and line.get_ydata().tolist() == [1, 1]
+    assert line.get_label() == "JPEG" and line.get_ydata().tolist() == [1, 1]
     cells = [text.get_text() for text in who_breaks_what(broken, 0.02).axes[0].texts]
     assert sorted(cells) == ["0.00", "0.00", "1.00"]  # nobody, who knew jpeg, who knew a blur; all met jpeg
     assert shares_by_attack(broken, 0.02)["jpeg"].to_dict()["apgd_knows_blur"] == 1

@@ -57,6 +57,7 @@ def value_map(table: pd.DataFrame, title: str, vmin: float = 0.0, vmax: float | 
     ax.set(xlabel="", ylabel="", title=title)
     ax.tick_params(length=0)
     plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
+    plt.setp(ax.get_yticklabels(), rotation=0)
     return figure
 
 
