@@ -178,6 +178,16 @@ def test_tables_hold_values_with_their_intervals(results, tmp_path):
     assert (tmp_path / "tables" / "arms.txt").read_text() == "The arms."
 
 
+def test_the_leaderboard_has_a_row_for_all_that_was_measured_together(results):
+    board = tables.leaderboard(results).set_index(["disruptor", "purifier"])
+    assert board.index.tolist() == [("", ""), ("pgd", ""), ("pgd", "diffpure_10"), ("pgd", "reverse_diffusion")]
+    disrupted = board["share_disrupted"].tolist()
+    assert disrupted == ["–", "80.0% [72.0%, 88.0%]", *["12.5% [11.2%, 13.8%]"] * 2]
+    assert board["accuracy"].tolist() == ["75.0% [70.0%, 80.0%]"] * 2 + ["–", "75.0% [70.0%, 80.0%]"]
+    assert board["detector"].tolist() == ["xception"] * 2 + ["–", "xception"]  # what no detector was trained on
+    assert board.loc[("pgd", ""), "psnr"] == "30.0 [27.0, 33.0]" and (board["recovery"] == "–").all()
+
+
 def test_the_headline_says_what_was_measured(results):
     text = tables.headline(results, "pgd")
     disrupted, left, accuracy = text.splitlines()

@@ -1,6 +1,8 @@
 """A finished study's site, in a real browser: it works from a file, without a network, for eyes, keyboards and ears."""
 
+import runpy
 import shutil
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -73,6 +75,16 @@ def test_the_site_is_one_folder_whose_links_lead_to_what_is_there(site):
             target = ((site / name).parent / unquote(file)).resolve() if file else site / name
             assert target.is_file() and target.is_relative_to(site), link
             assert not anchor or f'id="{anchor}"' in target.read_text(), link
+
+
+def test_a_study_that_is_not_finished_gets_no_site(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks/01_split.ipynb", f'out = "{BY_HAND}01_split"')
+    study = make_study(tmp_path, {"01_split": {}})
+    places = ["--outputs", str(tmp_path / "outputs"), "--notebooks", str(tmp_path / "notebooks")]
+    main = runpy.run_path(str(Path(__file__).parents[1] / "run_all.py"))["main"]
+    assert main([str(tmp_path / "study.yaml"), *places, "--site"]) == 2
+    assert "The study isn't finished: 01_split has no result." in capsys.readouterr().err
+    assert not (study.folder / "site").exists()
 
 
 @pytest.fixture(scope="module")
