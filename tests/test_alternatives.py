@@ -122,9 +122,10 @@ def test_hits_are_told_apart_by_whether_the_screen_has_seen_the_attack():
     people = pd.Series([f"p{i}" for i in range(20)], name="people")
     called = {("", 0.05): np.zeros(20), ("pgd", 0.05): np.ones(20), ("apgd", 0.05): np.arange(20) < 5}
     rows = screen_results(called, dict.fromkeys(("", "pgd", "apgd"), people), {"faces": "drawn"}, ["pgd"])
-    table = pd.DataFrame(rows).set_index(["metric", "arm"])["value"]
-    assert table["false_alarms_at_5", "seen"] == 0 and table["hits_at_5", "seen"] == 1
-    assert table["hits_at_5", "unseen"] == 0.25 and rows[2]["attack"] == "apgd"
+    found = [(row["metric"], row["arm"], row["attack"], row["value"]) for row in rows]
+    assert found == [
+        ("false_alarms_at_5", None, None, 0), ("hits_at_5", "seen", "pgd", 1), ("hits_at_5", "unseen", "apgd", 0.25)
+    ]  # fmt: skip
 
 
 def test_each_way_has_its_data_and_one_that_there_is_not_is_refused(world, make_faces):

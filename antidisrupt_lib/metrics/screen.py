@@ -23,13 +23,13 @@ def screen_results(
         verdicts: by attack ("" for clean photos) and the rate of false alarms that the threshold was set for: which
             photos were called disrupted.
         people: whose photos they are, by attack.
-        axes: of all rows; `attack` and `arm` are added: whether the screen has "seen" the attack in its training.
+        axes: of all rows; those of attacks get `attack` and `arm`, whether the screen has "seen" it in its training.
         known: the attacks that it has.
     """
     rows = []
     for (attack, rate), called in verdicts.items():
-        arm = SEEN if attack in ("", *known) else UNSEEN
-        here = {"stage": STAGE} | axes | {"attack": attack or None, "arm": arm}
+        arm = SEEN if attack in known else UNSEEN
+        here = {"stage": STAGE} | axes | ({"attack": attack, "arm": arm} if attack else {})
         unit = f"share of photos called disrupted, at a threshold for {100 * rate:g} % false alarms"
         metric = f"{'hits' if attack else 'false_alarms'}_at_{100 * rate:g}"
         rows.append(mean_result(here, metric, called, people[attack], unit, "held fixed: screen"))
