@@ -47,6 +47,7 @@ def _run_before(read: Path) -> None:
     draft = (made.parent / f".{made.name}").resolve()
     draft.mkdir(parents=True, exist_ok=True)
     notebook = f"{made.name}.ipynb"
-    how = {"kernel_name": "python3", "language": "python", "progress_bar": False}
+    quiet = {"progress_bar": False, "extra_arguments": ["--log-level=ERROR"]}  # ipykernel warns of TCP, in red
+    how = {"kernel_name": "python3", "language": "python"} | quiet
     execute_notebook(notebook, draft / notebook, {"out": str(draft)}, **how)
     draft.rename(made)  # only now: what is there is whole
