@@ -1,7 +1,8 @@
 """One node, in a process of its own: its notebook through papermill, as HTML, and a measurement of the run.
 
-`run_node` is what an executor is given; it starts this module as a program, which reads a task from its
-standard input. A process of its own gives the node its own environment and working directory, and a crash stays in it.
+`run_node` is what an executor is given; it runs this module as a program, which reads a task from its standard input:
+warm, in a fork of a template, or else in a new Python. A process of its own gives the node its own environment and
+working directory, and a crash stays in it.
 """
 
 import json
@@ -11,12 +12,14 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from antidisrupt_lib.study import warm
 from antidisrupt_lib.study.circumstances import device, python, versions
 from antidisrupt_lib.study.hashes import read_hash
 from antidisrupt_lib.study.manifest import hash_outputs, write_json
@@ -82,12 +85,12 @@ def read_result(path: Path) -> Result | None:
         return None
 
 
-def run_node(task: Task) -> Result:
+def run_node(task: Task, warm_start: bool = True) -> Result:
     """Run a task in a new process, wait for it, and leave no process of it behind."""
     with tempfile.TemporaryFile() as said:  # no pipe, which a process that it leaves behind would keep open
         try:
-            status = _run_process(task, said)
-        except subprocess.TimeoutExpired:
+            status = _run_process(task, said, warm_start)
+        except (subprocess.TimeoutExpired, TimeoutError):
             return failure(f"it ran longer than its time limit of {task.time_limit:g} s, and was stopped")
         except (OSError, ValueError) as error:
             return failure(f"its process can't be started: {error}")
@@ -96,32 +99,53 @@ def run_node(task: Task) -> Result:
     return read_result(task.report) or failure(f"its process ended with exit status {status}. {last}")
 
 
-def _run_process(task: Task, said: IO[bytes]) -> int:
+def stop_node(task: Task) -> None:
+    """End a task's processes; if it has none yet it gets none that works, since its Result is there."""
+    if not task.report.exists():
+        write_json(task.report, asdict(failure("it was stopped")))
+    end_processes(task.progress)
+
+
+def _run_process(task: Task, said: IO[bytes], warm_start: bool) -> int:
     """Run this module as a program for a task, its standard error into `said`; returns its exit status."""
-    task.report.unlink(missing_ok=True)
     threads = str(task.threads)
     environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "ANTIDISRUPT_THREADS": threads}
     environment |= {"CUDA_VISIBLE_DEVICES": task.gpu} if task.gpu else {}
+    environment = os.environ | environment
     circumstances = {"git": task.git, "versions": versions(), "device": device(task.gpu)}
+    message = {"task": asdict(task), "circumstances": circumstances}
+    template = warm.template(environment) if warm_start else None
+    try:
+        with _warm(template, task, message, said) if template else _cold(environment, task, message, said) as process:
+            try:
+                return process.wait(task.time_limit)
+            finally:
+                end_processes(task.progress)
+    finally:
+        sweep_scratch()
+
+
+def _warm(template: warm.Template, task: Task, message: dict, said: IO[bytes]) -> warm.Node:
+    sent = json.dumps(message | {"parent": template.process.pid}).encode()
+    return template.fork(os.fsencode(task.progress), sent, said)
+
+
+def _cold(environment: dict[str, str], task: Task, message: dict, said: IO[bytes]) -> subprocess.Popen:
     process = subprocess.Popen(
         python("antidisrupt_lib.study.node"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said,
-        env=os.environ | environment | {TAG: str(task.progress)}, start_new_session=True,
+        env=environment | {TAG: str(task.progress)}, start_new_session=True,
     )  # fmt: skip
-    try:
-        message = {"task": asdict(task), "parent": os.getpid(), "circumstances": circumstances}
-        with process.stdin, suppress(BrokenPipeError):  # it ended at once, and its exit status says so
-            process.stdin.write(json.dumps(message).encode())
-        return process.wait(task.time_limit)
-    finally:
-        end_processes(task.progress)
-        process.wait()
-        sweep_scratch()
+    with process.stdin, suppress(BrokenPipeError):  # it ended at once, and its exit status says so
+        process.stdin.write(json.dumps(message | {"parent": os.getpid()}).encode())
+    return process
 
 
 def main() -> None:
     """Do the task on standard input and leave a Result at `task.report`."""
     message = json.load(sys.stdin)
     task = Task(**message["task"])
+    if task.report.exists():  # it was stopped before it began
+        return
     memory: list[int] = []
     threading.Thread(target=_watch, args=(message["parent"], task, memory), daemon=True).start()
     started, start, outputs = datetime.now(UTC), time.monotonic(), {}
@@ -157,10 +181,10 @@ def _altered_input(task: Task) -> str | None:
 
 def _execute(task: Task) -> str | None:
     """Run the notebook and export it as HTML; return the error of the cell that failed, if one did."""
-    sys.modules["rfc3987_syntax"] = None  # jsonschema does without; to import it takes longer than all the rest here
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from nbconvert import HTMLExporter
+    with quick_papermill():
+        import papermill
+        from nbclient.exceptions import DeadKernelError
+        from nbconvert import HTMLExporter
 
     from antidisrupt_lib.study.kernel import OwnKernel, private_sockets
 
@@ -187,6 +211,14 @@ def _execute(task: Task) -> str | None:
     html, _ = HTMLExporter().from_filename(str(executed))
     executed.with_suffix(".html").write_text(html, encoding="utf-8")
     return None
+
+
+@contextmanager
+def quick_papermill() -> Iterator[None]:
+    """Papermill is imported without a package that jsonschema can do without, and which takes longer than the rest."""
+    sys.modules["rfc3987_syntax"] = None
+    yield
+    del sys.modules["rfc3987_syntax"]
 
 
 def _ended_early(notebook: dict) -> str | None:

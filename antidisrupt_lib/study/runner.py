@@ -21,7 +21,7 @@ from antidisrupt_lib.study.manifest import (
     why_run,
     write_manifest,
 )
-from antidisrupt_lib.study.node import Result, Task, failure, read_result, run_node
+from antidisrupt_lib.study.node import Result, Task, failure, read_result, run_node, stop_node
 from antidisrupt_lib.study.params import require_known
 from antidisrupt_lib.study.paths import reason
 from antidisrupt_lib.study.places import (
@@ -156,7 +156,7 @@ def run(
         _run_all(this, executor, jobs, execute, running)
     except BaseException:
         for job in running.values():  # else the executor would wait for them
-            end_processes(job.task.progress)
+            stop_node(job.task)
         raise
     return this.outcome
 

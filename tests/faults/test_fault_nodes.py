@@ -22,8 +22,9 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"], start_n
 time.sleep(900)""",
     "is_killed": "import os\nos.kill(os.getpid(), 9)",
     "wants_memory": """
-import resource
-resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+import psutil, resource
+most = psutil.Process().memory_info().vms + 2**28
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
 bytearray(2**32)""",
     "leaves_a_child": """
 import subprocess, sys
