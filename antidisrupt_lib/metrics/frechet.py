@@ -14,14 +14,16 @@ from torch import Tensor
 from antidisrupt_lib.weights import read_foreign_checkpoint
 
 Extractor = Callable[[Tensor], Tensor]
+TOLERANCE = 1e-6  # relative to the distance
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> float:
     """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) of two feature tables, n x d each (protocol 4.3, eq. 21).
 
-    The trace of the square root is the nuclear norm of A B^T, with A and B the centred tables over sqrt(n - 1): exact,
-    and much faster than a matrix square root where there are fewer images than features. NaN if a feature is not
-    finite, or of fewer than two images.
+    The trace of the square root is the sum of the roots of the eigenvalues of L' S_b L, with L L' = S_a: no matrix
+    square root is needed. Where their rounding errors could add up to more than TOLERANCE of the distance, as of sets
+    that hardly differ or are smaller than d, it is the nuclear norm of A B', with A and B the centred tables over
+    sqrt(n - 1), which is exact. NaN if a feature is not finite, or of fewer than two images.
 
     Args:
         weights: how often each row of both tables counts, for a bootstrap; once each, if None.
@@ -31,11 +33,12 @@ def frechet_distance(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = 
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or min(len(a), len(b)) < 2:
         return float("nan")
     (mu_a, a), (mu_b, b) = (_centred(table.astype(np.float64), weights) for table in (a, b))
-    trace = np.square(a).sum() + np.square(b).sum()
-    if len(a) > a.shape[1]:
-        a, b = (_root(table) for table in (a, b))
-    root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    return float(np.square(mu_a - mu_b).sum() + trace - 2 * root)
+    apart = np.square(mu_a - mu_b).sum() + np.square(a).sum() + np.square(b).sum()
+    if min(len(a), len(b)) > a.shape[1]:
+        root, error = _root_trace(a, b)
+        if error <= TOLERANCE * (apart - 2 * root):
+            return float(apart - 2 * root)
+    return float(apart - 2 * _nuclear_norm(a, b))
 
 
 def _centred(table: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +48,25 @@ def _centred(table: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray,
     return mean, (table - mean) * np.sqrt(weights / (weights.sum() - 1))[:, None]
 
 
-def _root(table: np.ndarray) -> np.ndarray:
-    return np.linalg.qr(table, mode="r")
+def _root_trace(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """tr (S_a S_b)^(1/2) by eigenvalues, and how much rounding may add to its double; infinite if S_a is singular."""
+    s_a, s_b = a.T @ a, b.T @ b
+    factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(s_a))
+    if failed:
+        return 0.0, np.inf
+    eigenvalues = torch.linalg.eigvalsh(factor.T @ torch.from_numpy(s_b) @ factor).numpy()
+    if eigenvalues[0] <= 0:
+        return 0.0, np.inf
+    roots = np.sqrt(eigenvalues)
+    rounding = np.finfo(float).eps * np.linalg.norm(s_a) * np.linalg.norm(s_b)
+    return roots.sum(), (rounding / roots).sum()  # d sqrt(t) = dt / (2 sqrt(t))
+
+
+def _nuclear_norm(a: np.ndarray, b: np.ndarray) -> float:
+    """tr (S_a S_b)^(1/2) by the singular values of A B', or, where it is smaller, of R_a R_b' of A = Q_a R_a."""
+    if len(a) > a.shape[1]:
+        a, b = (np.linalg.qr(table, mode="r") for table in (a, b))
+    return np.linalg.svd(a @ b.T, compute_uv=False).sum()
 
 
 def inception_extractor(weights: Path | str, device: torch.device | str = "cpu") -> Extractor:
