@@ -26,6 +26,7 @@ ALLOWED = {room: BASE | set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)} | {
     "photos": BASE | set(CHAIN) | {"metrics", "by_name", "photos"},  # they do and judge what studies do
     "__main__": {"photos"},
     "metrics": BASE | {"metrics"},
+    "benchmarks": BASE | set(CHAIN) | {"metrics", "benchmarks"},
     "claims": {"metrics", "claims", "labels"},  # knows results rows, and none of what made them
     "tables": {"metrics", "claims", "labels"},
     "plots": BASE | {"metrics", "tables", "plots"},
