@@ -149,8 +149,8 @@ def test_frechet_distance_agrees_with_the_matrix_root(n, m, d):
 
 @pytest.mark.parametrize("decay", [1e-2, 1e-9])  # the second leaves eigenvalues that rounding would spoil
 def test_frechet_distance_is_exact_to_a_millionth(decay):
-    scale = np.geomspace(1, decay, 60)
-    a, b = RNG.standard_normal((400, 60)) * scale, RNG.standard_normal((300, 60)) * scale[::-1]
+    draw, scale = np.random.default_rng(0), np.geomspace(1, decay, 60)
+    a, b = draw.standard_normal((400, 60)) * scale, draw.standard_normal((300, 60)) * scale[::-1]
     roots = [np.linalg.qr(table - table.mean(0), mode="r") / np.sqrt(len(table) - 1) for table in (a, b)]
     between = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
     expected = np.square(a.mean(0) - b.mean(0)).sum() + sum(np.square(root).sum() for root in roots) - 2 * between
@@ -159,7 +159,8 @@ def test_frechet_distance_is_exact_to_a_millionth(decay):
 
 
 def test_frechet_distance_of_more_images_than_features_is_faster_than_by_the_matrix_root():
-    a, b = RNG.standard_normal((900, 512)), RNG.standard_normal((900, 512)) * 1.1
+    draw = np.random.default_rng(0)
+    a, b = draw.standard_normal((900, 512)), draw.standard_normal((900, 512)) * 1.1
 
     def seconds(distance) -> float:
         start = process_time()
