@@ -168,7 +168,7 @@ def test_frechet_distance_of_more_images_than_features_is_faster_than_by_the_mat
         return process_time() - start
 
     ratios = [seconds(by_matrix_root) / seconds(frechet_distance) for _ in range(3)]
-    assert median(ratios) > 2  # 9 and more at FID's 2,048 features (notebook 28)
+    assert median(ratios) > 2  # 5 at 1,024 features (docs/benchmark.md)
 
 
 def test_frechet_distance_of_a_shift_is_its_square():
