@@ -5,17 +5,17 @@ import pandas as pd
 import pytest
 import torch
 
-from antidisrupt_lib.deepfakes.patch import PatchConfig, one_translation, patch_forger
+from antidisrupt_lib.deepfakes.patch import PatchConfig, patch_forger
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Generator, forger
 from antidisrupt_lib.deepfakes.train import ForgerConfig
-from antidisrupt_lib.deepfakes.translations import translations
+from antidisrupt_lib.deepfakes.translations import one_translation, translations
 from antidisrupt_lib.detection.alternatives import WAYS, alternative, check_ways
 from antidisrupt_lib.detection.screen import check_apart, found, held_out, kept_by, thresholds, train_screen
 from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, treated_photos
 from antidisrupt_lib.disruption.adversarial import training_attack
 from antidisrupt_lib.faces.faceset import FaceSet, mix
 from antidisrupt_lib.metrics.screen import screen_results
-from antidisrupt_lib.seeding import image_generators
+from antidisrupt_lib.seeding import generator, image_generators
 
 BLURRED = DetectorConfig("test_resnet", steps=30, batch_size=16, lr=2e-3)
 
@@ -112,7 +112,7 @@ def test_a_patched_forger_is_moved_less_by_the_attack_and_the_original_is_left_a
 
 def test_each_photo_is_patched_for_one_of_its_translations(make_faces):
     c = make_faces(40).labels(ATTRIBUTES)
-    targets = one_translation(c, 0, 1)
+    targets, _ = one_translation(c, generator("translation", 0, 1))
     which = [(translations(c)[:, i] == targets[i]).all(1).nonzero().flatten().tolist() for i in range(len(c))]
     assert all(which) and {edit for edits in which for edit in edits} == set(range(5))
     assert treated_photos(make_faces(40), 0.5, 0).sum() == 20

@@ -17,6 +17,7 @@ from antidisrupt_lib.benchmarks import incumbents
 from antidisrupt_lib.deepfakes.stargan import Forger, forger
 from antidisrupt_lib.detection.objectives import Logit, logits, towards_real
 from antidisrupt_lib.disruption.attacks import EPS, STEP, pgd
+from antidisrupt_lib.disruption.ball import REACH
 from antidisrupt_lib.disruption.objectives import Objective, away_from_output, half
 from antidisrupt_lib.metrics.distances import l2
 from antidisrupt_lib.metrics.frechet import frechet_distance
@@ -49,7 +50,7 @@ def disruption(generator: nn.Module, x: Tensor, c: Tensor, *, steps: int) -> Tas
 
 def detector_attack(detector: Logit, x: Tensor, *, steps: int) -> Task:
     """PGD on fakes, by ours and by the peers that are installed; worth the mean margin by which the fakes pass."""
-    objective, step = towards_real(detector), 2.5 * DETECTOR_EPS / steps
+    objective, step = towards_real(detector), REACH * DETECTOR_EPS / steps
     contenders = {"ours": lambda: _pgd(x, objective, DETECTOR_EPS, step, steps)}
     for name, (module, make) in PEERS.items():
         if find_spec(module):

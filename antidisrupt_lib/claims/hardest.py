@@ -3,12 +3,12 @@
 import pandas as pd
 
 from antidisrupt_lib.claims.evidence import Evidence, measured
+from antidisrupt_lib.claims.ours import OPEN
 from antidisrupt_lib.claims.rows import Find
 from antidisrupt_lib.claims.verdicts import Claim
 from antidisrupt_lib.metrics.detection import OURS
 from antidisrupt_lib.metrics.results import pick
 
-OPEN = "open question"
 WORST = "share_disrupted_majority_at_0.025"  # per photo the worst over all attacks of the adaptive standard
 FEW_CALLS = ("autoencoder_2", "median_blur", "jpeg", "one_step")
 WAYS = ("screened", "augmented", "mixed", "patched")

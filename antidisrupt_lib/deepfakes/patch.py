@@ -17,7 +17,7 @@ from torch.nn.functional import mse_loss
 
 from antidisrupt_lib.deepfakes.adversarial import Disrupt
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, forger, live_forger
-from antidisrupt_lib.deepfakes.translations import translations
+from antidisrupt_lib.deepfakes.translations import one_translation
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator, image_generators
 from antidisrupt_lib.training import draw_batch, run_training, update
@@ -50,7 +50,8 @@ def patch_forger(
 
     def step(i: int) -> dict[str, Tensor]:
         index = draw_batch(len(photos), config.batch_size, config.seed, "patch", i)
-        x, c = photos.x(index, device), one_translation(labels[index], config.seed, i).to(device)
+        target, _ = one_translation(labels[index], generator("translation", config.seed, i))
+        x, c = photos.x(index, device), target.to(device)
         x_adv = disrupt(student, x, c, image_generators(config.seed, f"patch-{i}", range(len(x))))
         with torch.no_grad():
             y = teacher(x, c)
@@ -63,9 +64,3 @@ def patch_forger(
         about=asdict(config) | {"size": photos.size}, what="patch", save_every=save_every,
     )  # fmt: skip
     return patched.eval(), history
-
-
-def one_translation(c: Tensor, *key: object) -> Tensor:
-    """The labels of one of the five translations for each photo, N x 5, drawn by the generator of `key`."""
-    drawn = torch.randint(len(ATTRIBUTES), (len(c),), generator=generator("translation", *key))
-    return translations(c)[drawn, torch.arange(len(c))]

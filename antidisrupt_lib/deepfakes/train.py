@@ -17,7 +17,7 @@ from antidisrupt_lib.deepfakes.classifier import train_classifier
 from antidisrupt_lib.deepfakes.forgers import load_generator, make_generator
 from antidisrupt_lib.deepfakes.losses import critic_losses, generator_losses
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Discriminator
-from antidisrupt_lib.deepfakes.translations import translations
+from antidisrupt_lib.deepfakes.translations import one_translation
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
 from antidisrupt_lib.seeding import image_generators
@@ -186,8 +186,7 @@ def _batches(
         if not config.lambda_truth:
             target = c[torch.randperm(len(c), generator=key)]
             return Batch(images(faces, index), c.to(device), target.to(device)), index.tolist()
-        edit = torch.randint(len(ATTRIBUTES), (len(index),), generator=key)
-        target = translations(c)[edit, torch.arange(len(index))]
+        target, edit = one_translation(c, key)
         edits = images(truth, len(ATTRIBUTES) * index + edit)
         return Batch(images(faces, index), c.to(device), target.to(device), truth=edits), index.tolist()
 

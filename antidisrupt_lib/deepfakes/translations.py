@@ -32,6 +32,12 @@ def translations(c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
     return targets
 
 
+def one_translation(c: Tensor, key: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The labels of one of the five translations for each photo, N x 5, drawn by `key`, and which one that is, N."""
+    drawn = torch.randint(len(ATTRIBUTES), (len(c),), generator=key)
+    return translations(c)[drawn, torch.arange(len(c))], drawn
+
+
 @torch.no_grad()
 def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
     """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels."""

@@ -54,6 +54,13 @@ def projected_gradient(
     """
     x = check_attack(x, eps, step, steps)
     x_adv = project(x + uniform_like(x, generators, min(start, eps)), x, eps)
+    return signed_steps(x_adv, x, objective, eps=eps, step=step, steps=steps, momentum=momentum)
+
+
+def signed_steps(
+    x_adv: Tensor, x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, momentum: float = 0.0
+) -> Tensor:
+    """The steps of `projected_gradient` from x_adv on, which lies in the eps ball around the checked photos x."""
     m = torch.zeros_like(x)
     for _ in range(steps):
         _, g = loss_and_gradient(objective, x_adv)

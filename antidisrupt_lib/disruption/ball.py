@@ -8,6 +8,7 @@ from torch import Tensor, clamp
 from antidisrupt_lib.images import check_images
 
 SMALL_START = 0.0005  # the original's 0.001 on [-1, 1]: enough to leave the zero gradient of `away_from_output`
+REACH = 2.5  # steps of REACH * eps / steps can cross the ball and come back (Madry et al. 2018)
 SLACK = 1e-3  # of an 8-bit level: 0.00392 is people's 1/255, and float32 knows 2/255 no better
 
 

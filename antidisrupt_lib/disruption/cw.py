@@ -18,10 +18,8 @@ from torch import Generator, Tensor
 
 from antidisrupt_lib.disruption.ball import SMALL_START, check_attack, per_image, project
 from antidisrupt_lib.disruption.declared import declare
-from antidisrupt_lib.disruption.objectives import Objective, losses, refuse_changing
+from antidisrupt_lib.disruption.objectives import DISRUPTED, Objective, losses, refuse_changing
 from antidisrupt_lib.seeding import uniform_like
-
-DISRUPTED = 0.05  # from this L2 on, in [-1, 1] units, the papers call an edit disrupted (protocol 4.1)
 
 
 class Best(NamedTuple):

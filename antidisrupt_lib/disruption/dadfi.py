@@ -23,17 +23,22 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
-from antidisrupt_lib.deepfakes.translations import translations
+from antidisrupt_lib.deepfakes.translations import one_translation
 from antidisrupt_lib.disruption.attacks import pgd
+from antidisrupt_lib.disruption.ball import REACH
 from antidisrupt_lib.disruption.disruptor import Disruptor
-from antidisrupt_lib.disruption.objectives import Transform, away_from_target, identity, squared_distance
+from antidisrupt_lib.disruption.objectives import (
+    DISRUPTED,
+    Transform,
+    away_from_target,
+    identity,
+    squared_distance,
+)
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import generator as keyed
 from antidisrupt_lib.seeding import image_generators
 from antidisrupt_lib.training import draw_batch, half_precision, random_flip, run_training, update
 
-REACH = 2.5  # a teacher's step is REACH eps / steps, so that it can cross the ball (Madry et al. 2018)
-BROKEN = 0.05  # the papers' threshold on the squared distance
 SeenThrough = Callable[[Sequence[Generator]], Sequence[Transform]]
 
 
@@ -115,7 +120,7 @@ def away_loss(y: Tensor, clean: Tensor) -> Tensor:
 
     A plain mean would leave a generator to the one forger that breaks at a touch.
     """
-    return -(BROKEN + squared_distance(y, clean)).log().mean()
+    return -(DISRUPTED + squared_distance(y, clean)).log().mean()
 
 
 # Training
@@ -172,8 +177,7 @@ def _batches(
 
     def batch(i: int) -> tuple[Tensor, Tensor, list[int]]:
         index = draw_batch(len(faces), config.batch_size, seed, "dadfi", i)
-        edit = torch.randint(len(ATTRIBUTES), (len(index),), generator=keyed(seed, "dadfi-edit", i))
-        target = translations(labels[index])[edit, torch.arange(len(index))]
+        target, _ = one_translation(labels[index], keyed(seed, "dadfi-edit", i))
         x = random_flip(faces.x(index, device), seed, "dadfi-flip", i)
         return x, target.to(device), index.tolist()
 

@@ -14,9 +14,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from antidisrupt_lib.deepfakes.stargan import ResidualBlock
+from antidisrupt_lib.disruption.attacks import signed_steps
 from antidisrupt_lib.disruption.ball import check_attack, project
 from antidisrupt_lib.disruption.declared import Attack, declare
-from antidisrupt_lib.disruption.objectives import Objective, loss_and_gradient
+from antidisrupt_lib.disruption.objectives import Objective
 from antidisrupt_lib.weights import find_weights, load_network, missing
 
 LEARNED = ("dadfi",)  # of the zoo
@@ -124,13 +125,10 @@ def refined(first: Attack) -> Attack:
         x: Tensor, objective: Objective, *, eps: float, step: float, steps: int, generators: Sequence[Generator]
     ) -> Tensor:
         x = check_attack(x, eps, step, steps)
-        x_adv = project(first(x, objective, eps=eps, step=step, steps=steps, generators=generators), x, eps)
-        for _ in range(steps):
-            _, g = loss_and_gradient(objective, x_adv)
-            x_adv = project(x_adv + step * g.sign(), x, eps)
-        return x_adv
+        start = project(first(x, objective, eps=eps, step=step, steps=steps, generators=generators), x, eps)
+        return signed_steps(start, x, objective, eps=eps, step=step, steps=steps)
 
-    warm_started.__name__ = f"{first.__name__}_refined"
+    warm_started.__name__ = f"{first.__name__}{REFINED}"
     return warm_started
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import Generator, Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
-from antidisrupt_lib.deepfakes.translations import forge_all, translations
+from antidisrupt_lib.deepfakes.translations import forge_all
+from antidisrupt_lib.disruption.ball import REACH
 from antidisrupt_lib.disruption.declared import Attack
 from antidisrupt_lib.disruption.disrupt import counting, disrupt, find_attack
-from antidisrupt_lib.disruption.sweep import ALL, REACH, Measure, together
+from antidisrupt_lib.disruption.sweep import ALL, Measure, edits_of, measured, together
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.seeding import image_generators
 
@@ -98,29 +99,19 @@ def effects(
     labels, people, tables = photos.labels(ATTRIBUTES), photos.people, []
     for rows, x in photos.batches(batch_size, "forging"):
         c, ids = labels[rows], photos.image_ids[rows]
-        known = {"image_id": ids * len(ATTRIBUTES), "person": [*people[rows]] * len(ATTRIBUTES)}
-        known["changes"] = (translations(c) != c).any(2).flatten().numpy()
+        known, here = edits_of(ids, people[rows], c), {None: x} | {name: all_[rows] for name, all_ in treated.items()}
         for way, pass_through in ways.items():
-
-            def after(images: Tensor, way: str = way, pass_through: Way = pass_through, ids: list = ids) -> Tensor:
-                return pass_through(images.to(device), image_generators(seed, f"way/{way}", ids))
-
-            clean = after(x)
-            passed = {name: after(images[rows]) for name, images in treated.items()}
+            passed = {
+                name: pass_through(images.to(device), image_generators(seed, f"way/{way}", ids))
+                for name, images in here.items()
+            }
+            clean = passed.pop(None)
             for forger, forge in forgers.items():
                 y0 = forge_all(forge, clean, c)
                 for name, images in passed.items():
-                    table = _measured(forge_all(forge, images, c), y0, clean, measures)
+                    table = measured(forge_all(forge, images, c), y0, clean, measures)
                     tables.append(table.assign(disruptor=name, way=way, forger=forger, **known))
     return pd.concat(tables, ignore_index=True)
-
-
-def _measured(fakes: Tensor, clean: Tensor, x: Tensor, measures: Mapping[str, Measure]) -> pd.DataFrame:
-    """A row per edit and photo, edits outermost."""
-    columns: dict = {"edit": [name for name in ATTRIBUTES for _ in range(len(x))]}
-    for name, measure in measures.items():
-        columns[name] = torch.cat([measure(y, y0, x) for y, y0 in zip(fakes, clean, strict=True)]).cpu().numpy()
-    return pd.DataFrame(columns)
 
 
 def cost(

@@ -22,6 +22,7 @@ Objective = Callable[[Tensor], Tensor]
 Transform = Callable[[Tensor], Tensor]
 
 GREY, BLACK, WHITE = 0.5, 0.0, 1.0  # in [0, 1]; the original's "black" is a zero tensor in [-1, 1]: mid-grey
+DISRUPTED = 0.05  # from this L2 on, in [-1, 1] units, the papers call an edit disrupted (protocol 4.1)
 
 
 def identity(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import forge_all, translations
+from antidisrupt_lib.disruption.ball import REACH
 from antidisrupt_lib.disruption.declared import check_eight_bits
 from antidisrupt_lib.disruption.disrupt import disrupt, find_attack
 from antidisrupt_lib.faces.faceset import FaceSet
@@ -16,7 +17,6 @@ from antidisrupt_lib.seeding import image_generators
 Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 """measure(y, y0, x) -> N numbers: a deepfake, what it would be of the clean photo, and that photo."""
 
-REACH = 2.5  # steps of reach * eps / steps can cross the ball and come back (Madry et al. 2018)
 ALL, NOISE = "all", "noise"  # aims that are no forger: all of them together, and the control's
 
 
@@ -66,8 +66,7 @@ def sweep(
     labels, people, tables = photos.labels(ATTRIBUTES), photos.people, []
     for rows, x in photos.batches(batch_size, "disrupting"):
         x, c, ids = x.to(device), labels[rows].to(device), photos.image_ids[rows]
-        known = {"image_id": ids * len(ATTRIBUTES), "person": [*people[rows]] * len(ATTRIBUTES)}
-        known["changes"] = (translations(c) != c).any(2).flatten().cpu().numpy()
+        known = edits_of(ids, people[rows], c)
         with torch.no_grad():
             clean = {name: forge_all(forge, x, c) for name, forge in forgers.items()}
         for aim, forge in aims.items():
@@ -78,13 +77,19 @@ def sweep(
                 )  # fmt: skip
                 victims = forgers if transfer or aim not in forgers else {aim: forge}
                 for name, victim in victims.items():
-                    table = _measure(forge_all(victim, x_adv, c), clean[name], x, measures)
+                    table = measured(forge_all(victim, x_adv, c), clean[name], x, measures)
                     tables.append(table.assign(aim=aim, forger=name, eps=eps, **known))
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(fakes: Tensor, clean: Tensor, x: Tensor, measures: Mapping[str, Measure]) -> pd.DataFrame:
-    """A row per edit and photo, edits outermost."""
+def edits_of(image_ids: Sequence[str], people: Iterable[str], c: Tensor) -> dict[str, object]:
+    """Columns of the five edits of photos with labels c, edits outermost: image_id, person, and `changes`."""
+    changes = (translations(c) != c).any(2).flatten().cpu().numpy()
+    return {"image_id": [*image_ids] * len(ATTRIBUTES), "person": [*people] * len(ATTRIBUTES), "changes": changes}
+
+
+def measured(fakes: Tensor, clean: Tensor, x: Tensor, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """A row per edit and photo, edits outermost: `edit`, and each measure of T x N x 3 x H x W fakes."""
     columns: dict = {"edit": [name for name in ATTRIBUTES for _ in range(len(x))]}
     for name, measure in measures.items():
         columns[name] = torch.cat([measure(y, y0, x) for y, y0 in zip(fakes, clean, strict=True)]).cpu().numpy()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from antidisrupt_lib.by_name import purifier as find_purifier
-from antidisrupt_lib.disruption.ball import whole_levels
+from antidisrupt_lib.disruption.ball import REACH, whole_levels
 from antidisrupt_lib.disruption.disrupt import disrupt
 from antidisrupt_lib.disruption.sweep import together
 from antidisrupt_lib.photos.files import Photo, half_and_back, jpeg_of, read_photo, write_photo
@@ -24,7 +24,6 @@ from antidisrupt_lib.purification.purifiers import network_calls, purified_by
 from antidisrupt_lib.seeding import image_generators
 
 EPS = 0.05
-REACH = 2.5  # a step is REACH * eps / steps long (Madry et al. 2018)
 ROUNDS = 8  # after six, a purifier's result at 64 px and the photo that it is carried to differ by 0.4 levels
 ROADS = {  # what happens to photos on their way
     "as it is": lambda pixels: pixels,

@@ -23,10 +23,17 @@ from antidisrupt_lib.deepfakes.translations import forge_all
 from antidisrupt_lib.disruption.apgd import apgd
 from antidisrupt_lib.disruption.ascent import ascend, low_frequency
 from antidisrupt_lib.disruption.attacks import pgd, uniform_noise
-from antidisrupt_lib.disruption.ball import nearest_in_ball
+from antidisrupt_lib.disruption.ball import REACH, nearest_in_ball
 from antidisrupt_lib.disruption.declared import Attack, declarations
 from antidisrupt_lib.disruption.disrupt import make_objective
-from antidisrupt_lib.disruption.objectives import Objective, Transform, identity, jointly, squared_distance
+from antidisrupt_lib.disruption.objectives import (
+    DISRUPTED,
+    Objective,
+    Transform,
+    identity,
+    jointly,
+    squared_distance,
+)
 from antidisrupt_lib.disruption.square import square
 from antidisrupt_lib.purification.adaptive import as_transform
 from antidisrupt_lib.purification.purifiers import Purifier, network_calls, purified_by
@@ -34,10 +41,8 @@ from antidisrupt_lib.seeding import image_generators
 
 Goal = Callable[[Transform, bool], Objective]
 Keys = Callable[[str], Sequence[Generator]]  # fresh generators, one per photo, for what is called so
-REACH = 2.5  # steps of reach * eps / steps can cross the ball and come back (Madry et al. 2018)
 UNAWARE, NOISE = "unaware", "uniform_noise"
 STANDARD = ("pgd", "warm", "apgd", "low_frequency", "square")
-BROKEN = 0.05  # L2 from which on an edit counts as disrupted (protocol 4.1)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def forging(forge: Forger, x: Tensor, c: Tensor) -> Victim:
         conditioning = "jointly" if all_at_once else "in_turn"
         return make_objective("away", forge, x, c, conditioning=conditioning, transforms=[transform])
 
-    return Victim(goal, measure, ATTRIBUTES, BROKEN)
+    return Victim(goal, measure, ATTRIBUTES, DISRUPTED)
 
 
 def keys_of(seed: int, where: object, image_ids: Sequence[str]) -> Keys:

@@ -10,11 +10,11 @@ from torch import Tensor
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, Forger
 from antidisrupt_lib.deepfakes.translations import translations
 from antidisrupt_lib.disruption.attacks import pgd
+from antidisrupt_lib.disruption.ball import REACH
 from antidisrupt_lib.disruption.declared import check_eight_bits
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.purification.hardest import (
     NOISE,
-    REACH,
     UNAWARE,
     Effort,
     Victim,
