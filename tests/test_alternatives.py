@@ -110,6 +110,23 @@ def test_a_patched_forger_is_moved_less_by_the_attack_and_the_original_is_left_a
     assert moved(patched) < 0.8 * moved(original) and len(history) == 25
 
 
+def test_a_photo_meets_the_same_attack_in_a_step_wherever_in_the_batch_it_stands(make_faces, tmp_path):
+    photos, drawn = make_faces(12, size=16), []
+
+    def attack(forge, x, c, generators):
+        noise = [torch.rand((), generator=key).item() for key in generators]
+        drawn.append(dict(zip(x.sum((1, 2, 3)).tolist(), noise, strict=True)))
+        return x
+
+    for order in (photos, photos.rows(range(11, -1, -1))):
+        network, config = Generator(conv_dim=4, blocks=1), PatchConfig(steps=2, batch_size=40)
+        patch_forger(network, order, config, disrupt=attack, checkpoint=tmp_path / f"{len(drawn)}")
+    first, second, again, _ = drawn
+    both = first.keys() & again.keys()
+    assert len(both) > 8 and all(first[photo] == again[photo] for photo in both)
+    assert len({*first.values(), *second.values()}) == len(first) + len(second)
+
+
 def test_each_photo_is_patched_for_one_of_its_translations(make_faces):
     c = make_faces(40).labels(ATTRIBUTES)
     targets, _ = one_translation(c, generator("translation", 0, 1))

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from antidisrupt_lib.claims.hardest import FEW_CALLS, WAYS
-from antidisrupt_lib.claims.hardest import WORST as CLAIMED
+from antidisrupt_lib.claims.hardest import FEW_CALLS, WAYS, verdicts_table
 from antidisrupt_lib.claims.table import claims_table
 from antidisrupt_lib.detection.hardest import detecting
 from antidisrupt_lib.metrics.hardest import (
@@ -15,7 +14,6 @@ from antidisrupt_lib.metrics.hardest import (
     hardest_results,
     read_standards,
     smallest_eps_behind,
-    verdicts_table,
     worst_case,
 )
 from antidisrupt_lib.metrics.results import COLUMNS, plain_result, result, write_results
@@ -205,14 +203,20 @@ def verdict(table: dict, failing: list) -> str:
 def test_a_defence_that_fails_a_check_gets_no_verdict_unless_it_was_shown_to_fall():
     holding = {("jpeg", "pgd", "jpeg", 0.02): [0.0, 0.0]}
     assert verdict(holding, []) == "holds"
-    assert verdict(holding, ["slope"]) == "no verdict: 0 was reached, but checks failed: slope"
-    assert verdict(TABLE, ["slope"]) == "falls"
+    assert verdict(holding, ["slope"]) == "not measured: undefined: 0 was reached, but checks failed: slope"
+    assert verdict(TABLE, ["slope"]) == "does not hold"
 
 
 def test_a_purifier_that_nobody_knew_can_fall_but_not_hold():
     unknown = {("blur", "pgd", "jpeg", 0.02): [0.0, 0.0]}
     rows = pd.DataFrame(hardest_results(measured(unknown), {"stage": "hardest"}, {"blur": []}))
-    assert verdicts_table(rows, 0.02)["verdict"].item() == "no verdict: 0 was reached, but no attack knew it"
+    assert verdicts_table(rows, 0.02)["verdict"].item().endswith("undefined: 0 was reached, but no attack knew it")
+
+
+def test_verdicts_are_those_of_the_claims_which_ask_for_ten_people():
+    few = measured({("jpeg", "pgd", "jpeg", 0.02): [0.0]}).query("person < 'p4'")  # p0, p1, p10, p11, p2, p3
+    rows = hardest_results(few, {"stage": "hardest"}, {"jpeg": []})
+    assert verdicts_table(pd.DataFrame(rows), 0.02)["verdict"].item() == "undecided: 6 people, fewer than 10"
 
 
 def test_results_say_what_each_attack_knew():
@@ -243,8 +247,9 @@ def test_the_claims_are_decided_by_the_worst_case_by_unseen_disruptors_and_by_th
     def row(stage, metric, value, **axes):
         return result({"stage": stage, **axes}, metric, value, value - 0.05, value + 0.05, 38, "share", "38 people")
 
-    rows = [row("hardest", CLAIMED, 0.2, attack="worst", purifier="reverse_diffusion")]
-    rows += [row("hardest", CLAIMED, 0.9, attack="worst", purifier=name) for name in FEW_CALLS]
+    worst = {"metric": "share_disrupted_majority_at_0.025", "attack": "worst"}
+    rows = [row("hardest", value=0.2, purifier="reverse_diffusion", **worst)]
+    rows += [row("hardest", value=0.9, purifier=name, **worst) for name in FEW_CALLS]
     rows += [row("screen", "hits_at_5", value, arm=arm, attack=arm) for arm, value in (("seen", 0.1), ("unseen", 0.9))]
     rows += [row("detect", "recovery", value, arm=arm) for arm, value in zip(WAYS, (0.1, 0.2, 0.3, 0.9), strict=True)]
     results = pd.DataFrame(rows, columns=list(COLUMNS))

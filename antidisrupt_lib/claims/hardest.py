@@ -5,21 +5,23 @@ import pandas as pd
 from antidisrupt_lib.claims.evidence import Evidence, measured
 from antidisrupt_lib.claims.ours import OPEN
 from antidisrupt_lib.claims.rows import Find
-from antidisrupt_lib.claims.verdicts import Claim
+from antidisrupt_lib.claims.verdicts import Claim, judge
 from antidisrupt_lib.metrics.detection import OURS
+from antidisrupt_lib.metrics.hardest import STAGE, WORST
 from antidisrupt_lib.metrics.results import pick
 
-WORST = "share_disrupted_majority_at_0.025"  # per photo the worst over all attacks of the adaptive standard
+EPS = 0.025  # the paper's, in [0, 1] units
 FEW_CALLS = ("autoencoder_2", "median_blur", "jpeg", "one_step")
 WAYS = ("screened", "augmented", "mixed", "patched")
 
 
-def _worst(*purifiers: str) -> Find:
-    def find(results: pd.DataFrame, attack: str) -> list[Evidence]:
-        rows = pick(results, stage="hardest", attack="worst", metric=WORST, purifier=list(purifiers))
-        return measured(rows, "purifier")
+def worst_rows(results: pd.DataFrame, eps: float, rule: str = "majority") -> pd.DataFrame:
+    """Rows of the share of edits that the worst of all attacks at one eps breaks, by a rule of metrics/hardest.py."""
+    return pick(results, stage=STAGE, attack=WORST, metric=f"share_disrupted_{rule}_at_{eps:g}")
 
-    return find
+
+def _worst(*purifiers: str) -> Find:
+    return lambda results, attack: measured(pick(worst_rows(results, EPS), purifier=list(purifiers)), "purifier")
 
 
 def _found(results: pd.DataFrame, attack: str) -> list[Evidence]:
@@ -30,9 +32,12 @@ def _recovered(results: pd.DataFrame, attack: str) -> list[Evidence]:
     return measured(pick(results, stage="detect", metric="recovery", arm=list(WAYS), seed=None), "arm")
 
 
+SURVIVES = Claim(
+    "hardest_survives", OPEN, "Reverse diffusion leaves less than half disrupted in the worst case over all attacks of "
+    "the adaptive standard.", _worst(OURS), below=0.5, about="hardest", held="forger, purifier",
+)  # fmt: skip
 CLAIMS = (
-    Claim("hardest_survives", OPEN, "Reverse diffusion leaves less than half disrupted in the worst case over all "
-          "attacks of the adaptive standard.", _worst(OURS), below=0.5, about="hardest", held="forger, purifier"),
+    SURVIVES,
     Claim("hardest_others_fall", OPEN, "Each purifier of one call or none leaves more than half disrupted in the same.",
           _worst(*FEW_CALLS), above=0.5, family=FEW_CALLS, about="hardest", held="forger, purifier"),
     Claim("screen_finds_unseen", OPEN, "A screen finds more than 0.8 of the photos of each disruptor that it has never "
@@ -41,3 +46,10 @@ CLAIMS = (
           "patching) brings back more than half of what poison costs.", _recovered, above=0.5, one_is_enough=True,
           family=WAYS, about="hardest"),
 )  # fmt: skip
+
+
+def verdicts_table(results: pd.DataFrame, eps: float, rule: str = "majority") -> pd.DataFrame:
+    """A row per purifier: the share of edits broken in the worst case at one eps, and whether it SURVIVES that."""
+    rows = worst_rows(results, eps, rule)
+    table = rows[["purifier", "value", "low", "high", "n", "over"]].reset_index(drop=True)
+    return table.assign(verdict=[judge([number], SURVIVES).said for number in measured(rows, "purifier")])

@@ -79,7 +79,7 @@ def _row(claim: Claim, attack: str, judged: Judgement) -> dict:
     shown = judged.number or Evidence(np.nan, np.nan, np.nan, "")
     return {
         "claim": claim.text.replace("{attack}", attack_label(attack)),
-        "verdict": f"{judged.verdict}: {judged.why}" if judged.why else judged.verdict,
+        "verdict": judged.said,
         "value": shown.value, "low": shown.low, "high": shown.high, "holds_if": claim.boundary,
         "source": claim.source, "id": claim.id, "beside": _beside(claim, shown),
         "rows": _rows(claim, judged), "over": shown.over, "held": joined(claim.held, shown.held),

@@ -92,6 +92,11 @@ class Judgement:
     of: int = 0
     factor: float = 1.0
 
+    @property
+    def said(self) -> str:
+        """The verdict, and after a colon why there is none."""
+        return f"{self.verdict}: {self.why}" if self.why else self.verdict
+
 
 def widening(m: int) -> float:
     """By how much intervals grow of which one is chosen from m: 1 for one, 1.14 for two, 1.35 for six."""

@@ -47,12 +47,13 @@ def patch_forger(
     patched = deepcopy(network).to(device).requires_grad_(True).train()
     teacher, student = forger(deepcopy(network).to(device)), live_forger(patched)
     optimizer, labels = torch.optim.Adam(patched.parameters(), config.lr), photos.labels(ATTRIBUTES)
+    ids = photos.image_ids
 
     def step(i: int) -> dict[str, Tensor]:
         index = draw_batch(len(photos), config.batch_size, config.seed, "patch", i)
         target, _ = one_translation(labels[index], generator("translation", config.seed, i))
         x, c = photos.x(index, device), target.to(device)
-        x_adv = disrupt(student, x, c, image_generators(config.seed, f"patch-{i}", range(len(x))))
+        x_adv = disrupt(student, x, c, image_generators(config.seed, f"patch/{i}", [ids[at] for at in index]))
         with torch.no_grad():
             y = teacher(x, c)
         losses = {"disrupted": mse_loss(student(x_adv, c), y), "clean": mse_loss(student(x, c), y)}

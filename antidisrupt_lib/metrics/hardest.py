@@ -5,7 +5,7 @@
     majority  whether it does so in more than half of them
 
 That a defence falls is shown by an attack that works. That one holds is worth saying only if it passed the checks
-against false security: else there is no verdict.
+against false security: else its number is undefined. Whether it falls or holds, claims/hardest.py says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,20 +94,6 @@ def broken_up_to(smallest: pd.DataFrame, epsilons: Sequence[float]) -> pd.DataFr
     return pd.DataFrame({eps: by_purifier.apply(lambda found, eps=eps: (found <= eps).mean()) for eps in epsilons})
 
 
-def verdicts_table(results: pd.DataFrame, eps: float, rule: str = "majority") -> pd.DataFrame:
-    """A row per purifier: the share of edits broken in the worst case at one eps, and whether it falls or holds."""
-    name = f"share_disrupted_{rule}_at_{eps:g}"
-    rows = results[(results["metric"] == name) & (results["attack"] == WORST)]
-    table = rows[["purifier", "value", "low", "high", "n", "over"]].reset_index(drop=True)
-    return table.assign(verdict=[_verdict(row) for row in rows.itertuples()])
-
-
-def _verdict(row: tuple) -> str:
-    if np.isnan(row.value):
-        return row.note
-    return "falls" if row.low > HALF else "holds" if row.high < HALF else "undecided"
-
-
 def _rule_rows(part: pd.DataFrame, axes: dict, eps: float) -> list[dict]:
     people = part["person"].rename("people")
     names = {rule: f"share_disrupted_{rule}_at_{eps:g}" for rule in RULES}
@@ -116,7 +102,7 @@ def _rule_rows(part: pd.DataFrame, axes: dict, eps: float) -> list[dict]:
 
 
 def _proved(row: dict, failed: Sequence[str] | None) -> dict:
-    """A worst case as it is, or as undefined where it would say "holds" of a purifier that wasn't put to the test.
+    """A worst case as it is, or as undefined where it shows no fall of a purifier that wasn't put to the test.
 
     Args:
         failed: the checks that it failed; None if nobody knew it.
@@ -125,5 +111,5 @@ def _proved(row: dict, failed: Sequence[str] | None) -> dict:
         return row
     axes = {name: row[name] for name in ("stage", "faces", "forger", "attack", "purifier")}
     lacking = f"checks failed: {', '.join(failed)}" if failed else "no attack knew it"
-    why = f"no verdict: {row['value']:.3g} was reached, but {lacking}"
+    why = f"{row['value']:.3g} was reached, but {lacking}"
     return plain_result(axes, row["metric"], np.nan, 0, row["unit"], why)
