@@ -1,7 +1,8 @@
 """Anti-Disrupt: disruption, purification and detection of deepfakes, measured from end to end.
 
-`import antidisrupt_lib as ad` gives the parts of the chain by name, and does to a photo what the command does. Nothing
-is loaded before it is asked for. Images are float32 N x 3 x H x W in [0, 1], eps in the same units, labels N x 5.
+`import antidisrupt_lib as ad` gives the parts of the chain by name, does to a photo what the command does, and opens
+the rooms in which all else is. Nothing is loaded before it is asked for; the stubs (`__init__.pyi`) say what is where.
+Images are float32 N x 3 x H x W in [0, 1], eps in the same units, labels N x 5.
 
     ad.load_faces     photos, drawn or a folder's               ad.ATTRIBUTES, in the labels' order
     ad.forger         forge(x, c) -> edits                      ad.forge_all, its five edits of photos with own labels c
@@ -9,27 +10,18 @@ is loaded before it is asked for. Images are float32 N x 3 x H x W in [0, 1], ep
     ad.purifier       purify(x, generators) -> x                ad.judge, which attributes are seen
     ad.detector       a network, x to logits of "fake"          ad.device, where the networks are
     ad.protect, ad.purify, ad.check: of a photo's file          ad.tour, all three, in pictures
+
+    ad.faces, ad.deepfakes, ad.disruption, ad.purification, ad.detection: the chain, a room a step
+    ad.metrics, ad.claims, ad.plots, ad.tables, ad.labels: what came of it; ad.benchmarks, how fast; ad.photos, of files
+    ad.result_folder, ad.use_threads, ad.promise, ad.save_weights, ...: how a notebook begins and ends
 """
 
-import importlib
+import lazy_loader
 
-_PLACES = {
-    "by_name": ("load_faces", "zoo_forgers", "forger", "attack", "disrupt", "purifier", "detector", "judge"),
-    "deepfakes.stargan": ("ATTRIBUTES",),
-    "deepfakes.translations": ("forge_all",),
-    "training": ("device",),
-    "photos.doing": ("protect", "purify", "check"),
-    "photos.tour": ("tour",),
-}
-_NAMES = {name: f"antidisrupt_lib.{place}" for place, names in _PLACES.items() for name in names}
-__all__ = sorted(_NAMES)
+_find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _NAMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has: {', '.join(__all__)}")
-    return getattr(importlib.import_module(_NAMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return _find(name)

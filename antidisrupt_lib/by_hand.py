@@ -18,6 +18,8 @@ def result_folder(out: Path | str, *reads: Path | str | Iterable[Path | str]) ->
 
     Raises:
         ValueError: the path begins with `..`, and the notebook doesn't run in its own folder.
+
+    >>> out = ad.result_folder("../outputs/notebooks/04_disrupt", "../outputs/notebooks/01_split")
     """
     folder, here = Path(out), Path.cwd()
     notebook = f"{folder.name}.ipynb"

@@ -130,9 +130,13 @@ class _Reader:
 
     def _module(self, module: ModuleType) -> Parts:
         yield from self._named_module(module.__name__)
-        if not _installed(module.__name__):
-            used = (FunctionType, ModuleType, type)
-            yield from self._all(*(value for _, value in sorted(vars(module).items()) if isinstance(value, used)))
+        if _installed(module.__name__):
+            return
+        for folder in getattr(module, "__path__", ()):  # of a package all that is in it: what of it is loaded is chance
+            yield from (path.read_bytes() for path in sorted(Path(folder).rglob("*.py")))
+        used, inside = (FunctionType, ModuleType, type), f"{module.__name__}."
+        held = (value for _, value in sorted(vars(module).items()) if isinstance(value, used))
+        yield from self._all(*(value for value in held if not _home(value).startswith(inside)))
 
     def _named_module(self, name: str) -> Parts:
         """An installed module's version, or the source of somebody's own."""
@@ -207,6 +211,11 @@ def _installed(module: str | None) -> str:
 def _packages() -> Mapping[str, list[str]]:
     """What pip calls the packages behind the names that are imported."""
     return metadata.packages_distributions()
+
+
+def _home(value: FunctionType | ModuleType | type) -> str:
+    """The full name of a module, or of that in which a function or class was made."""
+    return value.__name__ if isinstance(value, ModuleType) else value.__module__ or ""
 
 
 def _file(module: str) -> str | None:

@@ -18,7 +18,10 @@ PROMISE = "promise.json"
 
 
 def promise(out: Path | str, **facts: object) -> None:
-    """Say what the stage that writes to `out` will leave, such as `size=64`: plain values, for those who read it."""
+    """Say what the stage that writes to `out` will leave, such as `size=64`: plain values, for those who read it.
+
+    >>> ad.promise(out, size=64)
+    """
     with atomic_path(Path(out) / PROMISE) as temporary:
         temporary.write_text(json.dumps(facts))
 
@@ -27,6 +30,8 @@ def promised(folder: Path | str) -> dict:
     """What a stage has promised, by its folder or one inside it; {} where nothing is known, as of foreign folders.
 
     A fact that isn't there can't be checked: who asks for it leaves out that check.
+
+    >>> size = ad.promised(split).get("size")
     """
     for place in (Path(folder), *Path(folder).parents[:2]):
         if (place / PROMISE).is_file():
@@ -54,6 +59,8 @@ def at_least(least: float, **values: float) -> None:
 
     Raises:
         ValueError: one is below `least`.
+
+    >>> ad.at_least(1, steps=steps, batch_size=batch_size)
     """
     for name, value in values.items():
         if value < least:

@@ -25,7 +25,10 @@ def generator(*key: object) -> torch.Generator:
 
 
 def image_generators(seed: int, stage: str, image_ids: Iterable[object]) -> list[torch.Generator]:
-    """One generator per image of a batch."""
+    """One generator per image of a batch.
+
+    >>> generators = ad.image_generators(seed, "purify", photos.image_ids)
+    """
     return [generator(seed, stage, image_id) for image_id in image_ids]
 
 

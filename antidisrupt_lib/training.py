@@ -33,7 +33,11 @@ def device_name() -> str:
 
 
 def use_threads() -> int:
-    """Take the number of CPU threads from ANTIDISRUPT_THREADS (the study sets it), and return what is in force."""
+    """Take the number of CPU threads from ANTIDISRUPT_THREADS (the study sets it), and return what is in force.
+
+    >>> ad.use_threads()
+    1
+    """
     if threads := os.environ.get("ANTIDISRUPT_THREADS"):
         torch.set_num_threads(int(threads))
     return torch.get_num_threads()
@@ -131,7 +135,10 @@ def not_finite(part: object, name: str = "") -> str:
 
 
 def clear_checkpoint(checkpoint: Path | str) -> None:
-    """Remove a checkpoint that is no longer needed, its weights being saved."""
+    """Remove a checkpoint that is no longer needed, its weights being saved.
+
+    >>> ad.clear_checkpoint(out / "checkpoint.pt")
+    """
     Path(checkpoint).unlink(missing_ok=True)
 
 

@@ -48,6 +48,8 @@ def save_weights(path: Path | str, network: nn.Module, about: dict, *, dtype: to
 
     Raises:
         ValueError: a number is NaN or infinite, as it is or in `dtype`; nothing was written.
+
+    >>> ad.save_weights(out / "classifier.safetensors", judge, {"architecture": {}, "size": 64})
     """
     state = {
         name: value.to(dtype) if dtype and value.is_floating_point() else value

@@ -252,6 +252,21 @@ def test_a_change_of_ones_own_module_is_seen_however_it_is_imported(how, tmp_pat
     assert digests[0] == digests[2] != digests[1]
 
 
+@pytest.mark.kind(OWN, "made anew")
+def test_a_function_that_opens_a_package_is_the_same_whatever_of_that_is_loaded_by_then(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_lab").mkdir()
+    lazy = "import lazy_loader\n__getattr__, *_ = lazy_loader.attach(__name__, submod_attrs={'finders': ['find']})"
+    (tmp_path / "own_lab/__init__.py").write_text(lazy)
+    (tmp_path / "own_lab/finders.py").write_text("def find(frame): return frame + 1")
+    detect = written("import own_lab\ndef detect(frame): return own_lab.find(frame)")
+    first = fingerprint(detect)
+    assert detect(1) == 2 and fingerprint(detect) == first
+    (tmp_path / "own_lab/finders.py").write_text("def find(frame): return frame + 2")
+    assert fingerprint(detect) != first
+    del sys.modules["own_lab"], sys.modules["own_lab.finders"]
+
+
 @pytest.mark.kind(OWN, "told apart")
 def test_values_of_ones_own_classes_are_told_apart_by_their_class_and_content():
     source = "class Mine({}):\n    def more(self): return {}\ndetect = Mine({})"

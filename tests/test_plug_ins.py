@@ -242,6 +242,20 @@ def test_a_stage_stands_when_only_comments_or_other_code_of_the_file_change(lab,
 
 
 @pytest.mark.kind(OWN, "made anew")
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("{root}/own/mine.py:f", "import antidisrupt_lib as ad\ndef f(): return ad.deepfakes.sensitivity()\n"),
+     ("{root}/own/mine.py:f", "from antidisrupt_lib.deepfakes.sensitivity import sensitivity as f\n"),
+     ("antidisrupt_lib.deepfakes.sensitivity:sensitivity", "")],
+)  # fmt: skip
+def test_a_stage_hangs_on_what_the_code_that_it_names_needs_of_the_library(lab, name, source):
+    (lab / "own/mine.py").write_text(source)
+    study = make_study(lab, {"01_split": {}, "04_disrupt": {"attack": name.format(root=lab)}})
+    counted = recipe(study.nodes["04_disrupt"], {})["library"]
+    assert "antidisrupt_lib/deepfakes/sensitivity.py" in counted and "antidisrupt_lib/detection/train.py" not in counted
+
+
+@pytest.mark.kind(OWN, "made anew")
 def test_the_sources_of_a_package_of_ones_own_are_found_without_running_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mylab_seen/deep").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """What a result depends on, and the one line that says why it must be made again."""
 
 import os
+from pathlib import Path
 
 import pytest
 from test_study_graph import DISRUPT, SPLIT, make_study, write_notebook
@@ -126,6 +127,40 @@ def test_imports_are_followed_through_packages_relative_names_and_their_data(tmp
     assert [name.removeprefix("library/") for name in found] == [
         "__init__.py", "steps.py", "zoo/__init__.py", "zoo/cards.py", "zoo/weights.bin"
     ]  # fmt: skip
+
+
+LAZY = {  # of a library that is one, and has rooms that are
+    "__init__.py": "",
+    "__init__.pyi": "from . import rooms as rooms\nfrom .rooms.walls import paint as paint\n",
+    "rooms/__init__.py": "",
+    "rooms/__init__.pyi": "from .walls import paint as paint\nfrom .floor import tile as tile\n",
+    "rooms/walls.py": "from library.tools import brush",
+    "rooms/floor.py": "",
+    "rooms/cellar.py": "",
+    "tools.py": "",
+    "attic.py": "",
+}
+WALLS = ["tools", "walls"]
+ROOMS = ["cellar", "floor", *WALLS]
+ALL = ["attic", *ROOMS]
+
+
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [("import library as l; l.paint()", WALLS), ("import library; library.rooms.paint.colour", WALLS),
+     ("from library import rooms as r\ndef f(): f'{r.paint}'", WALLS), ("from library.rooms import paint", WALLS),
+     ("import library.rooms as r; r.walls.paint()", WALLS), ("from library import paint", WALLS),
+     ("import library as l; l.rooms.tile(l.paint)", ["floor", *WALLS]), ("import library as l; l.attic.x", ["attic"]),
+     ("from library import rooms; f(rooms)", ROOMS), ("import library as l; getattr(l.rooms, 'paint')", ROOMS),
+     ("from library.rooms import *", ROOMS), ("import library as l; l.rooms.__path__", ROOMS),
+     ("import library as l; l.tools.x; f(l)", ALL), ("import library as l", ALL)],
+)  # fmt: skip
+def test_of_lazy_packages_that_counts_which_is_taken_and_all_where_that_is_unknown(code, needed, tmp_path):
+    for name, content in LAZY.items():
+        (tmp_path / "library" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "library" / name).write_text(content)
+    found = [Path(path) for path in library_sources(code, tmp_path / "library")]
+    assert sorted(path.stem for path in found if path.name != "__init__.py") == needed
 
 
 def test_code_that_is_no_python_is_refused_by_name():

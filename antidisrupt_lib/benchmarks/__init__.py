@@ -1,0 +1,5 @@
+"""Races of our loops against those of incumbents and peers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

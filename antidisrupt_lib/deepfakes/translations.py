@@ -40,7 +40,10 @@ def one_translation(c: Tensor, key: torch.Generator) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
-    """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels."""
+    """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels.
+
+    >>> y = ad.forge_all(ad.forger("stargan"), x, photos.labels(ad.ATTRIBUTES))
+    """
     return torch.stack([forge(x, target) for target in translations(c, attributes).to(x.device)])
 
 

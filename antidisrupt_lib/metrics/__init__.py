@@ -1,0 +1,5 @@
+"""Measures: distances, distributions, detection, edits against the truth, intervals, paired differences."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

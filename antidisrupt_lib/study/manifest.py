@@ -1,7 +1,7 @@
 """Manifests: how a result was made, whether it still stands, and if not, why.
 
 A node's recipe is all that its result depends on: plain parameters, the code of its notebook and of the library modules
-that this imports, the content of its inputs and of all that its parameters name, and the thread count. A result is
+that this needs, the content of its inputs and of all that its parameters name, and the thread count. A result is
 done when its manifest holds the recipe of today and its files are as they were written. Everything is compared by
 content; comments, layout, docstrings, notebook outputs and measured seconds don't count.
 """
@@ -17,7 +17,7 @@ from typing_extensions import TypedDict  # as pydantic wants it before Python 3.
 from antidisrupt_lib.study.circumstances import LIBRARY, versions
 from antidisrupt_lib.study.graph import Node
 from antidisrupt_lib.study.hashes import EXHIBITS, content_without_times, file_hash, folder_hash, read_hash, sha256
-from antidisrupt_lib.study.own_code import own_sources
+from antidisrupt_lib.study.own_code import Found, own_sources
 from antidisrupt_lib.study.paths import located_text
 from antidisrupt_lib.study.sources import hash_code, library_sources, notebook_code
 
@@ -71,14 +71,15 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
         ValueError: an input names a path that its stage didn't write, or a source can't be parsed.
         OSError: a file that a parameter names can't be read.
     """
-    code = notebook_code(node.notebook.path)
+    code, own = notebook_code(node.notebook.path), _own_code(node)
+    codes = [code, *(source for sources in own.values() for found in sources for source in found.values())]
     inputs = {label: content_hash(upstream[read.node], read.path) for label, read in node.reads.items()}
     return {
         "parameters": node.parameters,
         "notebook": hash_code(code, str(node.notebook.path)),
-        "library": library_sources(code, library),
+        "library": {name: found for code in codes for name, found in library_sources(code, library).items()},
         "threads": node.threads,
-        "inputs": inputs | named_content(node, library) | _named_code(node),
+        "inputs": inputs | named_content(node, library) | _hashes(own),
         "versions": versions(),
     }
 
@@ -95,13 +96,16 @@ def named_content(node: Node, library: Path = LIBRARY) -> dict[str, str]:
     return found
 
 
-def _named_code(node: Node) -> dict[str, str]:
-    """{parameter: hash} of the sources of the user's own code that a parameter names."""
+def _own_code(node: Node) -> dict[str, list[Found]]:
+    """{parameter: sources} of the user's own code that a parameter names, a table of sources per name."""
     named = {name: own_sources(value, node.notebook.path.parent) for name, value in node.parameters.items()}
+    return {name: [*sources.values()] for name, sources in named.items() if any(sources.values())}
+
+
+def _hashes(own: dict[str, list[Found]]) -> dict[str, str]:
     hashes = {
-        name: [{place: hash_code(code, place) for place, code in found.items()} for found in sources.values()]
-        for name, sources in named.items()
-        if any(sources.values())
+        name: [{place: hash_code(code, place) for place, code in found.items()} for found in sources]
+        for name, sources in own.items()
     }
     return {name: sha256(json.dumps(found, sort_keys=True).encode()) for name, found in hashes.items()}
 

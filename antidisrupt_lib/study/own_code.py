@@ -1,18 +1,19 @@
 """The sources of the user's own code that a study names: found as Python finds them, and read without being run.
 
 Of the module that a name stands in, its definition counts and all that this uses there; the user's other modules that
-it imports count as wholes, as the library's do. What pip installed and what is Python's counts for nothing.
+it imports count as wholes. What pip installed and what is Python's counts for nothing, and what these sources need of
+the library counts where its modules do.
 """
 
 import ast
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
-from importlib.util import resolve_name
 from pathlib import Path
 
 from antidisrupt_lib.fingerprint import INSTALLED
 from antidisrupt_lib.plug_ins import PLUG_IN, plug_ins_in
+from antidisrupt_lib.study.imports import imports
 
 Found = dict[str, str]  # {a module's name or file: what counts of its source}
 
@@ -34,6 +35,8 @@ def _sources(place: str, name: str, notebooks: Path) -> Found:
     if place.endswith(".py"):
         file = Path(notebooks, place).expanduser()
         _read(place, file, [*sys.path, str(file.parent)], found, name)
+    elif place.startswith("antidisrupt_lib."):
+        found[place] = f"import {place} as own"  # the library's own
     else:
         _read_named(place, sys.path, found, name)
     return found
@@ -50,7 +53,7 @@ def _read(place: str, file: Path, path: list[str], found: Found, name: str = "")
     tree.body = list(_used(tree.body, name)) if name else tree.body
     found[place] = ast.unparse(tree)
     package = place if file.name == "__init__.py" else place.rpartition(".")[0]
-    for imported in _imports(tree, "" if place.endswith(".py") else package):
+    for _, imported in imports(tree, "" if place.endswith(".py") else package):
         _read_named(imported, path, found)
 
 
@@ -99,13 +102,3 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 def _names(node: ast.AST) -> Iterable[str]:
     return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
-
-
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
-    """The full names of all that a module imports, or may: of `from a import b` both a and a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = resolve_name("." * node.level + (node.module or ""), package or None) if package else node.module
-            yield from (name for name in (module, *(f"{module}.{alias.name}" for alias in node.names)) if module)

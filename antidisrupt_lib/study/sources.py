@@ -1,7 +1,6 @@
 """Hashes of sources: what a notebook and the modules that it imports do, however they are laid out and commented."""
 
 import ast
-import importlib.util
 import os
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from antidisrupt_lib.study.circumstances import LIBRARY
 from antidisrupt_lib.study.hashes import file_hash, sha256
+from antidisrupt_lib.study.imports import files_of, needs
 from antidisrupt_lib.study.params import code_cells
 
 
@@ -44,7 +44,7 @@ def hash_code(code: str, where: str) -> str:
 
 
 def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
-    """{path: hash} of the library's modules that `code` imports, directly or not, and of the data files beside them."""
+    """{path: hash} of the library's modules that `code` needs, directly or not, and of the data files beside them."""
     return dict(_library_sources(code, library, frozenset(_states(library))))
 
 
@@ -62,51 +62,30 @@ def _states(folder: Path | str) -> Iterator[tuple]:
 @lru_cache
 def _library_sources(code: str, library: Path, states: frozenset[tuple]) -> dict[str, str]:
     found: dict[str, str] = {}
-    waiting = _imported_files(code, library, package="")
+    waiting = _needed_files(code, library, "", states)
     while waiting:
         path = waiting.pop()
         name = path.relative_to(library.parent).as_posix()
         if name not in found:
-            found[name], imported = _read_module(path, path.stat().st_mtime_ns, library)
-            waiting |= imported
+            found[name], needed = _read_source(path, library, states)
+            waiting |= needed
     return dict(sorted(found.items()))
 
 
 @cache
-def _read_module(path: Path, mtime_ns: int, library: Path) -> tuple[str, frozenset[Path]]:
-    """The hash of a module, or of a package's data file, and what it imports; cached until the file changes."""
+def _read_source(path: Path, library: Path, states: frozenset[tuple]) -> tuple[str, set[Path]]:
+    """The hash of a module, or of a package's data file, and what it needs; cached until the library changes."""
     if path.suffix != ".py":
-        return file_hash(path), frozenset()
+        return file_hash(path), set()
     code = path.read_text(encoding="utf-8")
     package = ".".join(path.parent.relative_to(library.parent).parts)
-    return hash_code(code, str(path)), frozenset(_imported_files(code, library, package))
+    return hash_code(code, str(path)), _needed_files(code, library, package, states)
 
 
-def _imported_files(code: str, library: Path, package: str) -> set[Path]:
-    return {path for name in _imports(code, library.name, package) for path in _module_files(name, library)}
+def _needed_files(code: str, library: Path, package: str, states: frozenset[tuple]) -> set[Path]:
+    return {path for parts in needs(code, library.name, package) for path in _files_of(library, parts, states)}
 
 
-@lru_cache
-def _imports(code: str, library: str, package: str) -> frozenset[str]:
-    """The dotted names that a code of a package imports from the library."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in names if name.split(".")[0] == library)
-
-
-def _module_files(name: str, library: Path) -> set[Path]:
-    """What importing a dotted name runs: its module and its packages, these with the data files that lie in them."""
-    parts, files = name.split("."), set()
-    for end in range(1, len(parts) + 1):
-        place = library.parent.joinpath(*parts[:end])
-        if place.with_suffix(".py").is_file():
-            files.add(place.with_suffix(".py"))
-        if (place / "__init__.py").is_file():
-            files.add(place / "__init__.py")
-            files |= {path for path in place.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
-    return files
+@cache
+def _files_of(library: Path, parts: tuple[str, ...], states: frozenset[tuple]) -> set[Path]:
+    return files_of(library, parts)

@@ -1,0 +1,1 @@
+from .tour import uploaded as uploaded
