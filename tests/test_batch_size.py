@@ -22,8 +22,8 @@ from antidisrupt_lib.seeding import generator
 from antidisrupt_lib.weights import save_weights
 
 SIZES = (1, 2, 3)
-SHORT = {"reverse_diffusion": "_3", "diffpure": "_3", "ddim": "_4x2", "one_step": "_4", "deep_image_prior": "_8",
-         "deep_image_prior_as_published": "_8", "deep_image_prior_shallow": "_8"}  # fmt: skip
+SHORT = {"reverse_diffusion": "_3", "diffpure": "_3", "ddim": "_4x2", "one_step": "_4", "gridpure": "_2x2",
+         "deep_image_prior": "_8", "deep_image_prior_as_published": "_8", "deep_image_prior_shallow": "_8"}  # fmt: skip
 PURIFIERS = [name + SHORT.get(name, "") for name in (*DIFFUSIONS, *UNTRAINED, *AUTOENCODERS)]
 # Networks sum in another order for another batch: a gradient next to 0 may change its sign, and a value its rounding.
 MOST_THAT_DIFFER = 0.03

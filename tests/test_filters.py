@@ -15,7 +15,7 @@ from antidisrupt_lib.faces.faceset import to_uint8
 from antidisrupt_lib.faces.looks import sample_look
 from antidisrupt_lib.faces.sketch import draw
 from antidisrupt_lib.purification.adaptive import as_transform
-from antidisrupt_lib.purification.everyday import Crop, Rescale
+from antidisrupt_lib.purification.everyday import Crop, NoisyBicubic, Rescale
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -26,9 +26,9 @@ from antidisrupt_lib.purification.filters import (
     soft_jpeg,
 )
 from antidisrupt_lib.purification.purify import UNTRAINED, load_purifier
-from antidisrupt_lib.seeding import generator
+from antidisrupt_lib.seeding import generator, image_generators
 
-FILTERS = [name for name in UNTRAINED if not name.startswith("deep_image_prior")]
+FILTERS = [name for name in UNTRAINED if not name.startswith(("deep_image_prior", "noisy"))]
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,22 @@ def test_in_a_composition_only_the_parts_without_a_gradient_are_approximated(x):
     torch.testing.assert_close(g, of_the_blur)
 
 
-@pytest.mark.parametrize(("name", "text"), [("rescale_0.5", "from 1 on"), ("crop_32", "no 32 px to lose")])
+def test_noise_comes_from_each_photos_own_generator_and_before_the_bicubic(x):
+    keys = lambda: image_generators(0, "noise", "abc")  # noqa: E731
+    noise = np.stack([torch.randn(3, 64, 64, generator=key).numpy() for key in keys()])
+    noisy = (x.numpy() + np.float32(0.2) * noise).clip(0, 1)
+    expected = np.stack([pillow_bicubic(pillow_bicubic(image, 16), 64) for image in noisy])
+    purify = load_purifier("noisy_bicubic_0.2x4", "")
+    assert np.abs(purify(x, keys()).numpy() - expected).max() < 1e-5 and purify.network_calls == 0
+    part = x[:1, :, 20:32, 20:32].double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: NoisyBicubic(0.01)(x, keys()[:1]), part, fast_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("rescale_0.5", "from 1 on"), ("crop_32", "no 32 px to lose"), ("noisy_bicubic_0", "above 0"),
+     ("noisy_bicubic_0.1x0", "from 1 on")],
+)  # fmt: skip
 def test_what_would_leave_no_photo_is_refused(name, text, x):
     with pytest.raises(ValueError, match=text):
         load_purifier(name, "")(x, [])

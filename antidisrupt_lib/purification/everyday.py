@@ -1,4 +1,4 @@
-"""What happens to photos on the web besides JPEG and blur, as purifiers: made smaller and back, cropped."""
+"""What happens to photos on the web besides JPEG and blur, as purifiers: smaller and back, also with noise; a crop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from antidisrupt_lib.purification.filters import Filter
+from antidisrupt_lib.purification.filters import Filter, check_positive
+from antidisrupt_lib.seeding import randn_like
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,27 @@ class Rescale(Filter):
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         small = [max(1, round(side / self.times)) for side in x.shape[2:]]
         return _resized(_resized(x, small), list(x.shape[2:])).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class NoisyBicubic(Filter):
+    """Gaussian noise of std `std`, clipped to [0, 1], and then `Rescale`: what noisy upscaling is without its network.
+
+    Hönig et al. (2024, arXiv:2406.12027) add noise of 0.1 and let Stable Diffusion's x4 upscaler draw the picture anew.
+    Nothing of that kind is trained on our photos: bicubic interpolation stands in for it, and knows no faces. What
+    follows it may know them: `noisy_bicubic+reverse_diffusion`.
+    """
+
+    std: float = 0.1
+    times: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_positive("The std of the noise before upscaling", self.std)
+        Rescale(self.times)
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        noisy = (x + self.std * randn_like(x, generators)).clamp(0, 1)
+        return Rescale(self.times)(noisy, generators)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class GaussianBlur(Filter):
 
     def __post_init__(self) -> None:
         _check_kernel(self.kernel)
-        _check_positive("A Gaussian blur's sigma", self.sigma)
+        check_positive("A Gaussian blur's sigma", self.sigma)
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         return gaussian_blur(x, self.kernel, self.sigma)
@@ -125,7 +125,7 @@ class TotalVariation(Filter):
     differentiable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_positive("A total variation's weight", self.weight)
+        check_positive("A total variation's weight", self.weight)
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         smooth = [denoise_tv_chambolle(image, self.weight, channel_axis=0) for image in x.detach().cpu().numpy()]
@@ -200,6 +200,11 @@ def _check_quality(quality: int) -> None:
         raise ValueError(f"A JPEG's quality is 1 to 100, not {quality}.")
 
 
-def _check_positive(what: str, value: float) -> None:
+def check_positive(what: str, value: float) -> None:
+    """Refuse a number that isn't above 0.
+
+    Raises:
+        ValueError: with what it is.
+    """
     if value <= 0:
         raise ValueError(f"{what} must be above 0, not {value}.")

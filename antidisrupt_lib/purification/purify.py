@@ -20,7 +20,7 @@ from antidisrupt_lib.purification.deep_image_prior import (
     deep_image_prior_as_published,
     deep_image_prior_shallow,
 )
-from antidisrupt_lib.purification.everyday import Crop, Rescale
+from antidisrupt_lib.purification.everyday import Crop, NoisyBicubic, Rescale
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -30,6 +30,7 @@ from antidisrupt_lib.purification.filters import (
     TotalVariation,
     Unchanged,
 )
+from antidisrupt_lib.purification.gridpure import GrIDPure
 from antidisrupt_lib.purification.purifiers import (
     DDIM,
     Autoencoder,
@@ -53,6 +54,7 @@ DIFFUSIONS = {
     "diffpure": (DiffPure, {"START": int}),
     "ddim": (DDIM, {"START": int, "STEPS": int}),
     "one_step": (OneStep, {"START": int}),
+    "gridpure": (GrIDPure, {"START": int, "ITERATIONS": int}),
 }
 UNTRAINED = {
     "none": (Unchanged, {}),
@@ -63,6 +65,7 @@ UNTRAINED = {
     "bit_depth": (BitDepth, {"BITS": int}),
     "total_variation": (TotalVariation, {"WEIGHT": float}),
     "rescale": (Rescale, {"TIMES": float}),
+    "noisy_bicubic": (NoisyBicubic, {"STD": float, "TIMES": int}),
     "crop": (Crop, {"PIXELS": int}),
     "deep_image_prior": (DeepImagePrior, {"ITERATIONS": int}),
     "deep_image_prior_as_published": (deep_image_prior_as_published, {"ITERATIONS": int}),
