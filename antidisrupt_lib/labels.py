@@ -70,7 +70,9 @@ DEFENCES = {r"none": "undefended", r"lipschitz_([\d.]+)": r"Lipschitz, \1", r"li
 
 
 def forger_label(name: str) -> str:
-    """A forger in words; one of several ages with its steps: "StarGAN, 2,000 steps"."""
+    """A forger in words; one of several ages with its steps, "StarGAN, 2,000 steps"; one that edits nothing says so."""
+    if name.endswith("_unedited"):
+        return f"{forger_label(name.removesuffix('_unedited'))}, nothing edited"
     if aged := re.fullmatch(r"(.+)_(\d{2,})", name):
         return f"{forger_label(aged[1])}, {int(aged[2]):,} steps"
     return _words(name, FORGERS)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dct
 
 from antidisrupt_lib.detection.detectors import Detector, check_detector, detect_with, load_detector, score
 from antidisrupt_lib.detection.train import DetectorConfig, TrainingSet, score_table, train_detector, treated_photos
@@ -31,6 +32,28 @@ def test_xception_is_the_fields_own():
     with torch.device("meta"):
         parameters = sum(p.numel() for p in Detector("xception").parameters())
     assert parameters == 20_806_952 + 2048 + 1  # Chollet's, without its classifier, and one logit
+
+
+def test_a_detector_of_low_frequencies_sees_no_fine_pattern(faces, tmp_path):
+    wave = torch.tensor(dct(np.eye(32), axis=0, norm="ortho"), dtype=torch.float32)  # a row per frequency
+    fine, coarse = (9 * torch.outer(wave[row], wave[3]) for row in (9, 6))  # of 32, the lowest quarter are 0 to 7
+    detector = Detector(f"low_frequencies+{SMALL}").eval()
+    plain = Detector(SMALL).eval()
+    plain.load_state_dict(detector.state_dict())
+    x = faces.x()
+    torch.testing.assert_close(detector(x + fine), detector(x))
+    assert (detector(x + coarse) - detector(x)).abs().max() > 1e-3 < (plain(x + fine) - plain(x)).abs().max()
+    save_weights(tmp_path / "d.safetensors", detector, {"architecture": detector.architecture})
+    assert torch.equal(load_detector(tmp_path / "d.safetensors").eval()(x), detector(x))
+    assert check_detector(f"low_frequencies+{SMALL}", 32) == SMALL
+
+
+def test_a_card_can_not_hide_code_behind_low_frequencies(tmp_path):
+    detector = Detector(SMALL)
+    card = {"architecture": {"name": "low_frequencies+os:getcwd"}}
+    save_weights(tmp_path / "d.safetensors", detector, card)
+    with pytest.raises(ValueError, match="goes before a network of timm's"):
+        load_detector(tmp_path / "d.safetensors")
 
 
 def test_a_detector_gives_probabilities_and_is_frozen(faces):

@@ -37,6 +37,15 @@ def test_every_fake_says_what_it_was_made_of_and_into(faces, forge, tmp_path):
     assert (fakes.x([7]) - expected).abs().max() <= 0.51 / 255
 
 
+def test_an_unedited_pass_asks_for_what_the_photo_has_and_says_so(faces, forge, tmp_path):
+    passes = write_fakes(tmp_path / "passes", faces, forge, name="f", edited=False, batch_size=5)
+    own = faces.labels(ATTRIBUTES)
+    assert torch.equal(passes.labels(ATTRIBUTES), own)
+    assert (passes.x() - forge(faces.x(), own)).abs().max() <= 0.51 / 255
+    assert passes.table["source_id"].tolist() == faces.image_ids and passes.axes["forger"] == "f_unedited"
+    assert set(passes.table["target_attribute"]) == {"unedited"} and passes.table["image_id"].is_unique
+
+
 def test_fakes_do_not_depend_on_the_batch_size(faces, forge, tmp_path):
     sizes = (write_fakes(tmp_path / str(size), faces, forge, batch_size=size).images.astype(int) for size in (1, 12))
     assert np.abs(np.subtract(*sizes)).max() <= 1

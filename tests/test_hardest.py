@@ -252,6 +252,7 @@ def test_the_claims_are_decided_by_the_worst_case_by_unseen_disruptors_and_by_th
     rows += [row("hardest", value=0.9, purifier=name, **worst) for name in FEW_CALLS]
     rows += [row("screen", "hits_at_5", value, arm=arm, attack=arm) for arm, value in (("seen", 0.1), ("unseen", 0.9))]
     rows += [row("detect", "recovery", value, arm=arm) for arm, value in zip(WAYS, (0.1, 0.2, 0.3, 0.9), strict=True)]
+    rows += [row("detect", "recall_fake_in_clean_by_stargan_unedited", 0.1, arm="clean", detector="d")]
     results = pd.DataFrame(rows, columns=list(COLUMNS))
     assert set(claims_table(results, about="hardest")["verdict"]) == {"holds"}
     fallen = results.assign(low=0.6, value=0.7, high=0.75).query("stage == 'hardest'")

@@ -28,6 +28,7 @@ from antidisrupt_lib.tables import in_words
         (purifier_label, "gaussian_blur_1.5+diffpure_10", "Gaussian blur, σ = 1.5 + DiffPure, t = 10"),
         (purifier_label, "none", "no purifier"),
         (forger_label, "stargan_2000", "StarGAN, 2,000 steps"),
+        (world_label, "clean_by_stargan_unedited", "clean, by StarGAN, nothing edited"),
         (metric_label, "recall_fake_at_fpr_5", "recall of fakes at 5 % false alarms"),
         (metric_label, "share_disrupted_masked_at_0.025", "edits broken (masked) at 0.025"),
         (metric_label, "accuracy_in_pgd_then_diffpure_10_by_stgan", "accuracy in PGD, then DiffPure, t = 10, by STGAN"),

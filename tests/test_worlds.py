@@ -44,6 +44,20 @@ def test_worlds_of_several_forgers_are_called_by_them(world):
         open_worlds([world / "05"], [world / "06", world / "06"])
 
 
+def test_unedited_passes_are_a_world_in_which_the_share_called_fake_is_measured(world):
+    photos, made = (FaceSet.open(world / name / "C") for name in ("05", "06"))
+    axes = made.axes | {"forger": "stargan_unedited"}
+    table = made.table.drop_duplicates("source_id")
+    write_faceset(world / "unedited/C", [made.images[table.index]], table.reset_index(drop=True), axes, size=32)
+    worlds = open_worlds([world / "05"], [world / "unedited"])
+    assert list(worlds) == ["pgd_then_jpeg_by_stargan_unedited"]
+    scores = score_table(lambda x: (x.mean((1, 2, 3)) > 0.5).float(), *worlds[next(iter(worlds))])
+    (row,) = [row for row in world_results(scores.assign(**AXES, seed=0, world="w"))
+              if row["metric"] == "recall_fake_in_w" and row["seed"] is None]  # fmt: skip
+    bright = (made.x(table.index).mean((1, 2, 3)) > 0.5).float().mean().item()
+    assert row["value"] == pytest.approx(bright) and row["low"] < bright < row["high"]
+
+
 def test_scores_and_measures_in_a_world_are_those_of_the_detector_there(world):
     for seed in (0, 1):
         torch.manual_seed(seed)

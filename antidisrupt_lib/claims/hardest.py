@@ -32,6 +32,11 @@ def _recovered(results: pd.DataFrame, attack: str) -> list[Evidence]:
     return measured(pick(results, stage="detect", metric="recovery", arm=list(WAYS), seed=None), "arm")
 
 
+def _unedited(results: pd.DataFrame, attack: str) -> list[Evidence]:
+    rows = pick(results, stage="detect", arm="clean", seed=None)
+    return measured(rows[rows["metric"].str.fullmatch(r"recall_fake_in_clean_by_.+_unedited")])
+
+
 SURVIVES = Claim(
     "hardest_survives", OPEN, "Reverse diffusion leaves less than half disrupted in the worst case over all attacks of "
     "the adaptive standard.", _worst(OURS), below=0.5, about="hardest", held="forger, purifier",
@@ -45,6 +50,8 @@ CLAIMS = (
     Claim("alternative_recovers", OPEN, "Some way without purified photos alone (screening, augmenting, mixing, "
           "patching) brings back more than half of what poison costs.", _recovered, above=0.5, one_is_enough=True,
           family=WAYS, about="hardest"),
+    Claim("detectors_know_edits", OPEN, "Of the passes through its forger that ask for no edit a detector calls less "
+          "than half fake.", _unedited, below=0.5, about="hardest"),
 )  # fmt: skip
 
 

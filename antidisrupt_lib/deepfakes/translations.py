@@ -11,6 +11,8 @@ from torch import Tensor
 from antidisrupt_lib.deepfakes.stargan import ATTRIBUTES, HAIR, Forger
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
 
+UNEDITED = "unedited"  # what a pass through the forger is called that asks for the photo's own labels
+
 
 def translations(c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
     """Target labels for each source label: hair colours are set one-hot, every other attribute is flipped.
@@ -38,13 +40,18 @@ def one_translation(c: Tensor, key: torch.Generator) -> tuple[Tensor, Tensor]:
     return translations(c)[drawn, torch.arange(len(c))], drawn
 
 
-@torch.no_grad()
 def forge_all(forge: Forger, x: Tensor, c: Tensor, attributes: Sequence[str] = ATTRIBUTES) -> Tensor:
     """The deepfakes of x in every translation: T x N x 3 x H x W in [0, 1]; c are the sources' own labels.
 
     >>> y = ad.forge_all(ad.forger("stargan"), x, photos.labels(ad.ATTRIBUTES))
     """
-    return torch.stack([forge(x, target) for target in translations(c, attributes).to(x.device)])
+    return forge_towards(forge, x, translations(c, attributes))
+
+
+@torch.no_grad()
+def forge_towards(forge: Forger, x: Tensor, targets: Tensor) -> Tensor:
+    """What a forger makes of x for each of the T targets, T x N x len(attributes): T x N x 3 x H x W in [0, 1]."""
+    return torch.stack([forge(x, target) for target in targets.to(x.device)])
 
 
 def outputs_of(forge: Forger, faces: FaceSet, device: torch.device | str = "cpu") -> Callable[[Tensor, slice], Tensor]:
@@ -65,8 +72,8 @@ def truths(edits: FaceSet, rows: slice) -> Tensor:
 
 
 def write_fakes(
-    folder: Path | str, photos: FaceSet, forge: Forger, *, name: str = "", device: torch.device | str = "cpu",
-    batch_size: int = 32,
+    folder: Path | str, photos: FaceSet, forge: Forger, *, name: str = "", edited: bool = True,
+    device: torch.device | str = "cpu", batch_size: int = 32,
 ) -> FaceSet:  # fmt: skip
     """The deepfakes of `photos`: one row per (source, translation), sources in order, their translations together.
 
@@ -75,22 +82,25 @@ def write_fakes(
 
     Args:
         name: what the axis `forger` calls the forger; "" sets none.
+        edited: if not, the forger is asked for the photo's own labels, which leaves its traces and no edit: one row per
+            source, whose translation is UNEDITED, as is said after the forger's name.
     """
     c = photos.labels(ATTRIBUTES)
+    targets, kinds = (translations(c), ATTRIBUTES) if edited else (c[None], (UNEDITED,))
 
     def made() -> Iterator[np.ndarray]:
         for chosen, x in photos.batches(batch_size, "forging"):
-            fakes = forge_all(forge, x.to(device), c[chosen])
+            fakes = forge_towards(forge, x.to(device), targets[:, chosen])
             yield to_uint8(fakes.transpose(0, 1).flatten(0, 1))
 
-    axes = photos.axes | ({"forger": name} if name else {})
-    return write_faceset(folder, made(), _fake_table(photos.table, translations(c)), axes, size=photos.size)
+    axes = photos.axes | ({"forger": name if edited else f"{name}_{UNEDITED}"} if name else {})
+    return write_faceset(folder, made(), _fake_table(photos.table, targets, kinds), axes, size=photos.size)
 
 
-def _fake_table(table: pd.DataFrame, targets: Tensor) -> pd.DataFrame:
-    fakes = table.loc[table.index.repeat(len(ATTRIBUTES))].reset_index(drop=True)
+def _fake_table(table: pd.DataFrame, targets: Tensor, kinds: Sequence[str]) -> pd.DataFrame:
+    fakes = table.loc[table.index.repeat(len(kinds))].reset_index(drop=True)
     fakes["source_id"] = fakes["image_id"]
-    fakes["target_attribute"] = list(ATTRIBUTES) * len(table)
+    fakes["target_attribute"] = list(kinds) * len(table)
     fakes["image_id"] = fakes["source_id"] + "-" + fakes["target_attribute"]
     fakes[list(ATTRIBUTES)] = targets.transpose(0, 1).flatten(0, 1).numpy().astype(np.int8)
     return fakes

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from antidisrupt_lib.detection.objectives import check_finite, logits, one_per_image
 from antidisrupt_lib.detection.smooth import smooth_relus
+from antidisrupt_lib.disruption.ascent import low_pass
 from antidisrupt_lib.faces.faceset import FaceSet
 from antidisrupt_lib.naming import display_name
 from antidisrupt_lib.plug_ins import is_plug_in, plug_in
@@ -23,13 +24,14 @@ from antidisrupt_lib.weights import first_sentence, load_network, read_weights
 Detect = Callable[[Tensor], Tensor]
 
 ALIASES = {"xception": "legacy_xception"}  # the field's Xception is Chollet's, which timm calls legacy
+LOW_FREQUENCIES = "low_frequencies+"  # before a name: the network sees the DCT's lowest quarter along each side alone
 
 
 @cache
 def check_detector(name: str, size: int | None = None, pretrained: bool = False, half_huber: bool = False) -> str:
     """The timm name of a detector, which is tried on the meta device before anything is trained or downloaded.
 
-    A name of somebody's own, `module:callable`, stays as it is.
+    A name of somebody's own, `module:callable`, stays as it is; LOW_FREQUENCIES before a name is left out.
 
     Args:
         size: of the images, in pixels; without it, the network is only looked up.
@@ -37,9 +39,10 @@ def check_detector(name: str, size: int | None = None, pretrained: bool = False,
     Raises:
         ValueError: timm has no such network or no weights for it, or it can't take images of this size.
     """
-    known = ALIASES.get(name, name)
+    bare = name.removeprefix(LOW_FREQUENCIES)
+    known = ALIASES.get(bare, bare)
     if is_plug_in(known):
-        _check_own(known, pretrained)
+        _check_own(known, bare != name, pretrained)
     elif not timm.is_model(known):
         near = get_close_matches(known, timm.list_models(), n=3)
         hint = f"Did you mean {', '.join(near)}?" if near else "timm.list_models() lists them all."
@@ -52,7 +55,9 @@ def check_detector(name: str, size: int | None = None, pretrained: bool = False,
     return known
 
 
-def _check_own(name: str, pretrained: bool) -> None:
+def _check_own(name: str, low: bool, pretrained: bool) -> None:
+    if low:
+        raise ValueError(f"{LOW_FREQUENCIES} goes before a network of timm's. Let {name}, which is your own, do it.")
     plug_in(name, "detector")
     if pretrained:
         raise ValueError(f"timm has no weights for {name}, which is your own: set pretrained to false.")
@@ -62,6 +67,7 @@ class Detector(nn.Module):
     """Logit of "fake" for images in [0, 1], which timm's networks get as (x - 0.5) / 0.5, and your own as they are.
 
     Args:
+        name: timm's or your own. A network of timm's after LOW_FREQUENCIES sees none of a forger's fine patterns.
         pretrained: start from timm's weights, which are downloaded unless this machine has them already.
         half_huber: smooth all of its ReLUs (`smooth.HalfHuberReLU`).
 
@@ -80,6 +86,7 @@ class Detector(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if is_plug_in(self.architecture["name"]):
             return one_per_image(self.network(x), x, self.network)
+        x = low_pass(x) if self.architecture["name"].startswith(LOW_FREQUENCIES) else x
         return self.network(2 * x - 1).squeeze(1)
 
 

@@ -1,7 +1,8 @@
 """Trained detectors in other worlds: a part C that was purified by another purifier, or fakes of another forger.
 
 A world is a pair of FaceSets, photos and the fakes made of them. It is called by what was done to its photos, and by
-the forger where there are several.
+the forger where there are several. In an unedited world the fakes are passes through the forger that ask for nothing:
+who calls them fake knows the forger's traces, and not its edits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from antidisrupt_lib.deepfakes.translations import UNEDITED
 from antidisrupt_lib.detection.detectors import detect_with, load_with_axes
 from antidisrupt_lib.detection.train import score_table
 from antidisrupt_lib.faces.faceset import FaceSet
@@ -28,11 +30,12 @@ def open_worlds(photos: Iterable[Path | str], fakes: Iterable[Path | str]) -> di
     """
     sources = [FaceSet.open(f"{folder}/C") for folder in photos]
     pairs = [_with_photos(FaceSet.open(f"{folder}/C"), sources, folder) for folder in fakes]
-    several = len({made.axes.get("forger") for _, made in pairs}) > 1
+    forgers = {made.axes.get("forger", "unknown") for _, made in pairs}
+    told = len(forgers) > 1 or any(forger.endswith(UNEDITED) for forger in forgers)
     worlds = {}
     for source, made in pairs:
         name = "_then_".join(source.axes[axis] for axis in ("attack", "purifier") if axis in source.axes) or "clean"
-        name += f"_by_{made.axes.get('forger', 'unknown')}" if several else ""
+        name += f"_by_{made.axes.get('forger', 'unknown')}" if told else ""
         if name in worlds:
             raise ValueError(f"Two folders of fakes hold the world {name}: give one of them.")
         worlds[name] = source, made
