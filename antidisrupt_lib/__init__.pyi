@@ -28,6 +28,8 @@ from .photos.doing import check as check
 from .photos.doing import protect as protect
 from .photos.doing import purify as purify
 from .photos.tour import tour as tour
+from .plots.style import save_figure as save_figure
+from .plots.style import save_table as save_table
 from .rehearsal import at_least as at_least
 from .rehearsal import promise as promise
 from .rehearsal import promised as promised
