@@ -37,12 +37,14 @@ class Checked:
     """What was found of a photo.
 
     Attributes:
+        square: the part of it that forgers edit.
         broken: by road ("as it is", "after JPEG 75", ...) and forger.
         reference: what its edits were held against, in words.
         notes: what else is to be known.
     """
 
     path: Path
+    square: Square
     broken: Mapping[str, Mapping[str, Broken]]
     reference: str
     notes: tuple[str, ...]
@@ -84,9 +86,9 @@ def protect(
     pixels = _changed(original.stored, square, x_adv - x, whole_levels(eps))
     write_photo(out, original, pixels, quality=quality)
     written = read_photo(out)
-    notes = (f"Taken: {square.found}.", *original.said, *_compression(written.stored, original.stored, eps))
-    found = _check(written, original.shown, square, forgery, "its original", notes)
-    return replace(found, notes=(*notes, *_achieved(found, eps)))
+    notes = (*original.said, *_compression(written.stored, original.stored, eps))
+    found = _check(written, original.shown, square, forgery, "its original", *notes)
+    return replace(found, notes=(*found.notes, *_achieved(found, eps)))
 
 
 def purify(
@@ -135,35 +137,30 @@ def check(
     >>> ad.check("me.protected.jpg", "me.jpg").broken["after JPEG 75"]
     """
     treated, forgery = read_photo(photo), _forgery(forger)
-    if original is None:
-        square = find_square(treated.shown, face_detector)
-        x = square.small(treated.shown, SIZE)
-        reference = _purified(find_purifier(), x, image_generators(0, "photo", [0]))
-        notes = (
-            f"Taken: {square.found}.",
-            "The purifier leaves much of a large change, and so too few break: give the original.",
-        )
-        return _check(treated, reference, square, forgery, "itself purified: an estimate", notes)
-    clean = read_photo(original)
+    clean = treated if original is None else read_photo(original)
     if clean.shown.shape != treated.shown.shape:
         sizes = [" x ".join(map(str, one.shown.shape[1::-1])) for one in (treated, clean)]
         raise ValueError(
             f"{photo} has {sizes[0]} pixels and {original} {sizes[1]}: give the photo that it was made of."
         )
     square = find_square(clean.shown, face_detector)
-    return _check(treated, clean.shown, square, forgery, f"{original}", (f"Taken: {square.found}.",))
+    if original is not None:
+        return _check(treated, clean.shown, square, forgery, f"{original}")
+    x = _purified(find_purifier(), square.small(treated.shown, SIZE), image_generators(0, "photo", [0]))
+    note = "The purifier leaves much of a large change, and so too few break: give the original."
+    return _check(treated, x, square, forgery, "itself purified: an estimate", note)
 
 
 _forgery = cache(open_forgery)
 
 
 def _check(
-    photo: Photo, clean: np.ndarray | Tensor, square: Square, forgery: Forgery, reference: str, notes: tuple[str, ...]
+    photo: Photo, clean: np.ndarray | Tensor, square: Square, forgery: Forgery, reference: str, *notes: str
 ) -> Checked:
     """`clean` is the original's pixels as shown, or its square at the forgers' size."""
     x = clean if isinstance(clean, Tensor) else square.small(clean, SIZE)
     broken = {road: forgery.broken(square.small(way(photo.shown), SIZE), x) for road, way in ROADS.items()}
-    return Checked(photo.path, broken, reference, notes)
+    return Checked(photo.path, square, broken, reference, (f"Taken: {square.found}.", *notes))
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from antidisrupt_lib.faces.looks import sample_look
 from antidisrupt_lib.photos.doing import Checked, check, protect, purify
 from antidisrupt_lib.photos.files import read_photo
 from antidisrupt_lib.photos.judging import SIZE, open_forgery
-from antidisrupt_lib.photos.squares import find_square
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def tour(
     broken["purified"] = check(files["purified"], files["photo"], forger=forger, **find)
     rows = [{"photo": name} | _counts(found) for name, found in broken.items()]
     pixels = {name: read_photo(file).shown for name, file in files.items()}
-    square = find_square(pixels["photo"], face_detector)
+    square = broken["protected"].square
     faces = {name: square.small(one, square.side).cpu() for name, one in pixels.items()}
     edits = _edits({name: square.small(one, SIZE) for name, one in pixels.items()}, forger)
     return Tour(faces, edits, pd.DataFrame(rows), broken["protected"].notes)
