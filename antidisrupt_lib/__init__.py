@@ -13,7 +13,7 @@ Images are float32 N x 3 x H x W in [0, 1], eps in the same units, labels N x 5.
 
     ad.faces, ad.deepfakes, ad.disruption, ad.purification, ad.detection: the chain, a room a step
     ad.metrics, ad.claims, ad.plots, ad.tables, ad.labels: what came of it; ad.benchmarks, how fast; ad.photos, of files
-    ad.result_folder, ad.use_threads, ad.promise, ad.save_weights, ...: how a notebook begins and ends
+    ad.result_folder, ad.use_threads, ad.save_table, ad.save_figure, ...: how a notebook begins and ends
 """
 
 import lazy_loader

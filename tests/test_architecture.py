@@ -7,6 +7,8 @@ import nbformat
 import pytest
 import yaml
 
+from antidisrupt_lib.study.sources import notebook_code
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "antidisrupt_lib"
 CHAIN = ["faces", "deepfakes", "disruption", "purification", "detection"]
@@ -100,14 +102,9 @@ def test_a_notebook_is_clean_and_begins_with_its_parameters(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_imports_only_what_exists_in_the_library(path):
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    for node in ast.walk(ast.parse("\n".join(cells))):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("antidisrupt_lib"):
-            module = ROOT / (node.module.replace(".", "/") + ".py")
-            body = ast.parse(module.read_text(encoding="utf-8")).body
-            defined = {top.name for top in body if isinstance(top, ast.FunctionDef | ast.ClassDef)}
-            constants = [top for top in body if isinstance(top, ast.Assign)]
-            names = [name for top in constants for target in top.targets for name in ast.walk(target)]
-            defined |= {name.id for name in names if isinstance(name, ast.Name)}
-            assert {alias.name for alias in node.names} <= defined, f"{path.name}: {node.module}"
+def test_a_notebook_needs_at_most_six_lines_of_imports_and_of_the_library_one(path):
+    tree = ast.parse(notebook_code(path))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert sum(node.end_lineno - node.lineno + 1 for node in imports) <= 6
+    ours = [text for text in map(ast.unparse, imports) if "antidisrupt_lib" in text]
+    assert ours == ["import antidisrupt_lib as ad"]

@@ -80,7 +80,7 @@ def test_a_result_knows_every_module_of_the_library_that_its_notebook_takes_some
         found = ad
         for name in chain.split(".")[1:]:
             found = getattr(found, name)
-            if (module := getattr(found, "__module__", "")).startswith("antidisrupt_lib"):
+            if (module := getattr(found, "__module__", None) or "").startswith("antidisrupt_lib"):
                 assert f"{module.replace('.', '/')}.py" in counted, chain
 
 

@@ -40,6 +40,8 @@ def save_figure(figure: Figure, out: Path | str, name: str, caption: str) -> Ima
 
     Returns:
         The picture as notebooks show it, with the caption for those who can't see it.
+
+    >>> ad.save_figure(ad.plots.strips({"photo": x, "disrupted": x_adv}), out, "disruption", "Photos, and disrupted.")
     """
     path = Path(out) / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +52,10 @@ def save_figure(figure: Figure, out: Path | str, name: str, caption: str) -> Ima
 
 
 def save_table(table: pd.DataFrame, out: Path | str, name: str, caption: str) -> pd.DataFrame:
-    """Write tables/NAME.csv, in words for readers, and its caption below `out`; returns the table as it is written."""
+    """Write tables/NAME.csv, in words for readers, and its caption below `out`; returns the table as it is written.
+
+    >>> ad.save_table(results.round(4), out, "disruption", "What PGD does, with 95 % intervals.")
+    """
     path = Path(out) / "tables" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = in_words(table)
