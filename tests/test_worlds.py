@@ -1,6 +1,7 @@
 """A detector meets other worlds with the same scores and measures as at home, and each world has its name."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -10,6 +11,8 @@ from antidisrupt_lib.detection.worlds import find_detectors, open_worlds, score_
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
 from antidisrupt_lib.metrics.arms import world_results
 from antidisrupt_lib.metrics.detection import MEASURES, detection_measures
+from antidisrupt_lib.metrics.results import plain_result
+from antidisrupt_lib.plots.maps import world_map
 from antidisrupt_lib.weights import save_weights
 
 AXES = {"faces": "random", "arm": "purified", "attack": "pgd", "purifier": "jpeg", "detector": "d", "poison_ratio": 1.0}
@@ -71,6 +74,23 @@ def test_scores_and_measures_in_a_world_are_those_of_the_detector_there(world):
     rows = {(row["metric"], row["seed"]): row["value"] for row in world_results(scores)}
     assert {metric for metric, _ in rows} == {f"{name}_in_pgd_then_jpeg" for name in MEASURES}
     assert rows["auc_in_pgd_then_jpeg", 1] == pytest.approx(detection_measures(alone)["auc"])
+
+
+def test_a_map_of_worlds_has_a_row_of_its_own_for_each_detector():
+    def row(detector, world, value):
+        axes = {"stage": "detect", "arm": "clean", "forger": "stargan", "detector": detector}
+        return plain_result(axes, f"accuracy_in_{world}", value, 9, "share")
+
+    names, worlds = ("resnet18", "low_frequencies+resnet18"), ("clean_by_stgan", "clean_by_stargan")
+    rows = [
+        row(name, world, 0.6 + 0.1 * i + 0.01 * j) for i, name in enumerate(names) for j, world in enumerate(worlds)
+    ]
+    ax = world_map(pd.DataFrame(rows)).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["0.60", "0.61", "0.70", "0.71"]
+    assert [text.get_text().rpartition(", ")[2] for text in ax.get_yticklabels()] == [
+        "resnet18",
+        "low frequencies+resnet18",
+    ]
 
 
 def test_a_folder_without_detectors_is_refused(tmp_path):

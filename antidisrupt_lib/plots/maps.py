@@ -69,6 +69,8 @@ def world_map(results: pd.DataFrame, metric: str = "accuracy") -> Figure:
     rows = rows.assign(label=arm_labels(rows), world=worlds)
     if rows["forger"].nunique() > 1:
         rows["label"] += ", fakes of " + rows["forger"].map(forger_label)
+    if rows["detector"].nunique() > 1:
+        rows["label"] += ", " + rows["detector"].str.replace("_", " ")
     if rows["world"].nunique() == 1:
         return point_grid(rows, label="label", col="world").set(xlabel=metric).figure
     table = rows.pivot_table(index="label", columns="world", values="value", sort=False)
