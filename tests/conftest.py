@@ -72,6 +72,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("reliability") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--reliability counts the tests of one process: add --numprocesses 0")
     config.addinivalue_line("markers", "kind(name, outcome): a case of a kind of input, and what becomes of it")
     config.addinivalue_line("markers", "fault(what, promise): a thing that goes wrong, and what was promised of it")
     config.passed_cases = set()
@@ -104,7 +106,7 @@ def _kinds(session) -> str:
         if (mark := item.get_closest_marker("kind")) and item.nodeid in session.config.passed_cases:
             promise = item.originalname.removeprefix("test_").replace("_", " ")
             cases[mark.args[0], promise, mark.args[1]] += 1
-    lines = ["# What was tried", "", "Made by `pytest --reliability docs/reliability.md`: a row per promise.", ""]
+    lines = ["# What was tried", "", "Made by `pytest -n 0 --reliability docs/reliability.md`: a row per promise.", ""]
     lines += [f"{sum(cases.values())} cases.", ""]
     lines += ["| kind | promise | cases | what becomes of them |", "|---|---|---|---|"]
     lines += [f"| {kind} | {promise} | {n} | {outcome} |" for (kind, promise, outcome), n in sorted(cases.items())]
@@ -118,7 +120,7 @@ def _faults(session) -> str:
         if mark := item.get_closest_marker("fault"):
             cases[mark.args] += 1
             kept[mark.args] += item.nodeid in session.config.passed_cases
-    lines = ["# What goes wrong", "", "Made by `pytest --reliability docs/reliability.md`.", ""]
+    lines = ["# What goes wrong", "", "Made by `pytest -n 0 --reliability docs/reliability.md`.", ""]
     lines += ["| fault | promised | observed |", "|---|---|---|"]
     lines += [f"| {what} | {promise} | {kept[what, promise]} of {n} |" for (what, promise), n in sorted(cases.items())]
     return "\n".join(lines) + "\n" if cases else ""
