@@ -228,7 +228,10 @@ def test_comments_docstrings_places_and_what_is_not_used_leave_a_fingerprint_as_
 
 
 @pytest.mark.kind(OWN, "made anew")
-@pytest.mark.parametrize("decorator", [torch.no_grad(), functools.cache, contextlib.contextmanager, wrapped], ids=repr)
+@pytest.mark.parametrize(
+    "decorator", [torch.no_grad(), functools.cache, contextlib.contextmanager, wrapped],
+    ids=["no_grad", "cache", "contextmanager", "wrapped"],
+)  # fmt: skip
 def test_a_decorator_of_a_package_does_not_hide_a_change(decorator):
     before, after = (decorator(written(f"def detect(frame): return frame + {i}")) for i in (1, 2))
     assert fingerprint(before) != fingerprint(after) and not fingerprint(before).unread
