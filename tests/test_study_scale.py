@@ -55,7 +55,7 @@ def cpu(action) -> tuple[float, object]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A study of 2,000 nodes and one more that import what the real notebook does, its outcome, and what the run cost."""
+    """A study of 2,001 nodes that import what the real notebook does, its outcome, and what the run cost."""
     root = tmp_path_factory.mktemp("scale")
     cells = [cell.source for cell in nbformat.read(REAL, as_version=4).cells if cell.cell_type == "code"]
     write_notebook(root / "notebooks/01_split.ipynb", SPLIT)
