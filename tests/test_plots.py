@@ -1,6 +1,7 @@
 """Every figure and table is drawn from the results alone, and is saved with its caption."""
 
 from itertools import product
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +16,13 @@ from antidisrupt_lib.metrics.results import pick, plain_result, read_results, re
 from antidisrupt_lib.plots import charts, forgers, maps, pictures, style
 
 PURIFIERS = ("reverse_diffusion", "diffpure_10")
+
+
+@pytest.mark.parametrize("path", sorted(Path(style.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_whatever_draws_brings_the_one_style_along(path):
+    """A notebook that opens the room lazily may load no other module of it."""
+    code = path.read_text(encoding="utf-8")
+    assert path.stem == "style" or "pyplot" not in code or "from antidisrupt_lib.plots.style import" in code
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from antidisrupt_lib.labels import forger_label, purifier_label
+from antidisrupt_lib.plots.style import SMALL
 from antidisrupt_lib.weights import missing
 
 
@@ -33,7 +34,7 @@ def strips(
             ax.spines[:].set_visible(False)
         axes[0].set_ylabel(label.replace("_", " "), rotation=0, ha="right", va="center")
     for ax, text in zip(grid[0], titles or [], strict=False):
-        ax.set_title(text.replace("_", " "), fontsize=8, fontweight="normal")
+        ax.set_title(text.replace("_", " "), **SMALL)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     figure.suptitle(title, fontsize=10, fontweight="bold") if title else None
     return figure

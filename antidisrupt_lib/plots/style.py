@@ -18,6 +18,7 @@ ARMS = {"clean": BLUE, "poisoned": VERMILION, "purified": GREEN}
 NEUTRAL = "#56748C"
 PALETTE = [PURPLE, ORANGE, SKY, BROWN, GREY, "#882255", "#332288", "#444444"]
 MARKERS = "osD^vPX*"
+SMALL = {"fontsize": 8, "fontweight": "normal"}  # titles of single faces
 
 sns.set_theme(style="ticks", palette="colorblind", rc={
     "figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "font.size": 9, "axes.labelsize": 9,
