@@ -123,7 +123,7 @@ def test_imports_are_followed_through_packages_relative_names_and_their_data(tmp
     (tmp_path / "library/zoo/cards.py").write_text("import torch\n")
     (tmp_path / "library/zoo/weights.bin").write_bytes(b"1")
     (tmp_path / "library/steps.py").write_text("sign = 1\n")
-    found = library_sources("import library.zoo as zoo\nimport numpy", tmp_path / "library")
+    found = library_sources("import library.zoo as zoo\nimport numpy", library=tmp_path / "library")
     assert [name.removeprefix("library/") for name in found] == [
         "__init__.py", "steps.py", "zoo/__init__.py", "zoo/cards.py", "zoo/weights.bin"
     ]  # fmt: skip
@@ -159,7 +159,7 @@ def test_of_lazy_packages_that_counts_which_is_taken_and_all_where_that_is_unkno
     for name, content in LAZY.items():
         (tmp_path / "library" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "library" / name).write_text(content)
-    found = [Path(path) for path in library_sources(code, tmp_path / "library")]
+    found = [Path(path) for path in library_sources(code, library=tmp_path / "library")]
     assert sorted(path.stem for path in found if path.name != "__init__.py") == needed
 
 

@@ -77,7 +77,7 @@ def recipe(node: Node, upstream: dict[str, dict], library: Path = LIBRARY) -> di
     return {
         "parameters": node.parameters,
         "notebook": hash_code(code, str(node.notebook.path)),
-        "library": {name: found for code in codes for name, found in library_sources(code, library).items()},
+        "library": library_sources(*codes, library=library),
         "threads": node.threads,
         "inputs": inputs | named_content(node, library) | _hashes(own),
         "versions": versions(),

@@ -43,9 +43,9 @@ def hash_code(code: str, where: str) -> str:
     return sha256(ast.dump(tree).encode())
 
 
-def library_sources(code: str, library: Path = LIBRARY) -> dict[str, str]:
-    """{path: hash} of the library's modules that `code` needs, directly or not, and of the data files beside them."""
-    return dict(_library_sources(code, library, frozenset(_states(library))))
+def library_sources(*codes: str, library: Path = LIBRARY) -> dict[str, str]:
+    """{path: hash} of the library's modules that `codes` need, directly or not, and of the data files beside them."""
+    return dict(_library_sources(codes, library, frozenset(_states(library))))
 
 
 def _states(folder: Path | str) -> Iterator[tuple]:
@@ -60,9 +60,9 @@ def _states(folder: Path | str) -> Iterator[tuple]:
 
 
 @lru_cache
-def _library_sources(code: str, library: Path, states: frozenset[tuple]) -> dict[str, str]:
+def _library_sources(codes: tuple[str, ...], library: Path, states: frozenset[tuple]) -> dict[str, str]:
     found: dict[str, str] = {}
-    waiting = _needed_files(code, library, "", states)
+    waiting = {path for code in codes for path in _needed_files(code, library, "", states)}
     while waiting:
         path = waiting.pop()
         name = path.relative_to(library.parent).as_posix()
