@@ -4,12 +4,14 @@ Torch's FakeTensorMode computes devices and shapes, and refuses an operation on 
 that stands for the GPU here is called "meta": autograd doesn't run on "cuda" where there is no driver.
 """
 
+import gc
 from contextlib import contextmanager
+from functools import _lru_cache_wrapper
 
 import pytest
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, is_fake
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from antidisrupt_lib.deepfakes.attention import AttentionGenerator
@@ -21,6 +23,7 @@ from antidisrupt_lib.disruption.attacks import ATTACKS
 from antidisrupt_lib.disruption.disrupt import disrupt
 from antidisrupt_lib.metrics.distances import l1, l2, masked_l2, psnr, ssim
 from antidisrupt_lib.purification.purifiers import DDIM, DiffPure, OneStep, ReverseDiffusion
+from antidisrupt_lib.purification.schedule import _abar
 from antidisrupt_lib.purification.unets import PublishedUNet
 from antidisrupt_lib.seeding import image_generators
 
@@ -40,8 +43,18 @@ class Yes(TorchDispatchMode):
 
 @contextmanager
 def gpu():
-    with FakeTensorMode(allow_non_fake_inputs=True), Yes():
-        yield
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), Yes():
+            yield
+    finally:
+        forget_constants()
+
+
+def forget_constants() -> None:
+    """A schedule or a basis that was first made here is fake: kept, it would meet the real photos of the next test."""
+    for kept in gc.get_objects():
+        if type(kept) is _lru_cache_wrapper and kept.__module__.startswith("antidisrupt_lib"):
+            kept.cache_clear()
 
 
 def photos() -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,6 +69,12 @@ def on_gpu(make) -> nn.Module:
 def test_a_tensor_on_the_wrong_device_is_found():
     with gpu(), pytest.raises(RuntimeError, match="same device"):
         photos()[0] + torch.empty(2, 3, 32, 32)
+
+
+def test_no_fake_constant_outlives_the_fake_gpu():
+    with gpu():
+        assert is_fake(_abar())
+    assert not is_fake(_abar())
 
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "square"])  # which places squares by numbers
