@@ -1,5 +1,7 @@
 """What the drawn faces promise: the same everywhere, CelebA's layout, attributes that can be seen and learned."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,15 @@ def test_a_face_hangs_on_seed_identity_and_shot_alone(celeba):
         assert not np.array_equal(again, np.asarray(draw(sample_look(*other))))
     written = np.asarray(Image.open(celeba / "img_align_celeba" / "000010.jpg"))
     assert np.abs(written - again.astype(float)).mean() < 6  # JPEG
+
+
+def test_a_script_without_a_main_guard_draws_with_several_workers_and_runs_once(tmp_path):
+    script = tmp_path / "draw.py"
+    draws = "write_drawn_celeba('faces', CHUNK + 1, workers=2)"
+    script.write_text(f"from antidisrupt_lib.faces.drawn import *\nprint('once')\n{draws}")
+    ran = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (ran.stdout, ran.returncode) == ("once\n", 0), ran.stderr
+    assert len(image_bytes(tmp_path / "faces" / "celeba")) == CHUNK + 1
 
 
 def test_workers_and_count_do_not_change_a_face(celeba, tmp_path):

@@ -4,13 +4,13 @@ Every face is a pure function of (seed, identity, shot), carries CelebA's attrib
 official layout (https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html), so that one reader reads both.
 """
 
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+
+from loky import ProcessPoolExecutor
 
 from antidisrupt_lib.faces.looks import Look, sample_look
 from antidisrupt_lib.faces.sketch import draw
@@ -28,7 +28,6 @@ def write_drawn_celeba(
     The folder holds `img_align_celeba/000001.jpg` ... (178 x 218, JPEG quality 92), `list_attr_celeba.txt`,
     `identity_CelebA.txt` and `list_eval_partition.txt` (0 train, 1 validation, 2 test: 80/10/10 of the identities).
     Faces depend on `seed` and their number only, neither on `count` nor on `workers` (default: one per CPU).
-    Scripts that ask for more than CHUNK faces need the usual `if __name__ == "__main__":`, since workers are spawned.
 
     Raises FileExistsError when `root/celeba` exists and ValueError for a count or a seed out of range.
     """
@@ -65,8 +64,8 @@ def in_chunks(work: Callable[[Sequence], list], items: Sequence, workers: int | 
     workers = min(workers or os.cpu_count() or 1, len(chunks))
     if workers == 1:
         return [row for chunk in chunks for row in work(chunk)]
-    # Spawned, not forked: the caller may hold torch's threads, and a fork would inherit their locks.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # loky's: neither forks torch's threads nor runs the caller's script again
+    with ProcessPoolExecutor(workers) as pool:
         return [row for rows in pool.map(work, chunks) for row in rows]
 
 

@@ -5,11 +5,9 @@ that is stopped goes on where it was. Full Celeb-DF at 299 pixels needs about 40
 FaceSets.
 """
 
-import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -19,6 +17,7 @@ from uuid import uuid4
 import cloudpickle
 import numpy as np
 import pandas as pd
+from loky import ProcessPoolExecutor
 
 from antidisrupt_lib.faces.faceset import FaceSet, write_faceset
 from antidisrupt_lib.faces.video_crops import Cropping, one_thread, read_faces, read_pickled
@@ -124,8 +123,8 @@ def _in_parallel(tasks: list[tuple], cropping: Cropping, workers: int | None) ->
         yield from map(partial(read_faces, cropping=cropping), paths, counts)
         return
     read = partial(read_pickled, cloudpickle.dumps(cropping))
-    # Spawned, not forked: the caller may hold torch's threads, and a fork would inherit their locks.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=one_thread) as pool:
+    # loky's: neither forks torch's threads nor runs the caller's script again
+    with ProcessPoolExecutor(workers, initializer=one_thread) as pool:
         yield from pool.map(read, paths, counts)
 
 
