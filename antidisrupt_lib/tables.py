@@ -143,11 +143,13 @@ def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
     arms = pick(arms, detector=arms["detector"].iloc[0])
     said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
     reached = " → ".join(f"{value:.0%}" for value in arms["value"].dropna())
+    of = forger_label(forger)
+    of = of[0].upper() + of[1:]
     return (
-        f"**{_value(pick(rows, stage='disrupt', purifier=None))}** of the edits of {forger_label(forger)} are broken "
-        f"by {attack_label(attack)}. (They take in {_value(edits)} of all cases.)\n"
-        f"**{_value(left[:1])}** stay broken after the best purifier, {least}{worst}.\n"
-        f"**{reached or UNKNOWN}** is the accuracy of {arms['detector'].iloc[0]}: {'; '.join(said)}.\n"
+        f"**{_value(pick(rows, stage='disrupt', purifier=None))}** {of}: share of the edits that "
+        f"{attack_label(attack)} breaks. (They take in {_value(edits)} of all cases.)\n"
+        f"**{_value(left[:1])}** {of}: share still broken after the best purifier, {least}{worst}.\n"
+        f"**{reached or UNKNOWN}** {of}: accuracy of {arms['detector'].iloc[0]}, {'; '.join(said)}.\n"
     )
 
 

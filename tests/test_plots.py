@@ -85,7 +85,7 @@ def test_figures_of_two_forgers_show_each_by_itself(of_two, tmp_path):
     check(charts.arm_points(of_two, "accuracy", "Accuracy"), tmp_path, 2)
     assert tables.purifier_table(of_two, "pgd")["forger"].tolist() == ["stargan"] * 3 + ["attention"] * 3
     assert len(tables.arm_table(of_two)) == 6 and len(tables.attack_table(of_two)) == 2
-    assert tables.headline(of_two, "pgd").count("is the accuracy of") == 2
+    assert tables.headline(of_two, "pgd").count("accuracy of") == 2
 
 
 def points(ax) -> list[tuple[str, str]]:
@@ -199,9 +199,10 @@ def test_the_leaderboard_has_a_row_for_all_that_was_measured_together(results):
 def test_the_headline_says_what_was_measured(results):
     text = tables.headline(results, "pgd")
     disrupted, left, accuracy = text.splitlines()
-    assert disrupted.startswith("**80.0% [72.0%, 88.0%]** of the edits of StarGAN are broken by PGD.")
-    assert "They take in 90.0% [85.0%, 95.0%]" in disrupted and left.startswith("**12.5% [11.2%, 13.8%]** stay broken")
-    assert accuracy.startswith("**75% → 75% → 75%** is the accuracy of xception: clean 75.0% [70.0%, 80.0%]; poisoned")
+    assert disrupted.startswith("**80.0% [72.0%, 88.0%]** StarGAN: share of the edits that PGD breaks.")
+    assert "They take in 90.0% [85.0%, 95.0%]" in disrupted
+    assert left.startswith("**12.5% [11.2%, 13.8%]** StarGAN: share still broken after the best purifier, JPEG")
+    assert accuracy.startswith("**75% → 75% → 75%** StarGAN: accuracy of xception, clean 75.0% [70.0%, 80.0%]; poisoned")
 
 
 def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_lost(tmp_path):

@@ -106,10 +106,11 @@ def sortable(rows: tuple[list[str], ...], id: str) -> str:
 def _column(i: int, name: str, cells: list[str]) -> dict[str, object]:
     """How a column is sorted, filtered and laid out; what its buttons are called for those who can't see them."""
     sort = {"extend": "order", "text": f"Sort by {name}"}
-    if all(re.fullmatch(NUMBER, cell) for cell in cells):
-        return {"targets": i, "columnControl": [sort], "render": JavascriptFunction(BY_NUMBER)}
-    choose = {"extend": "dropdown", "icon": "search", "text": f"Filter by {name}", "content": ["searchList"]}
     long = max(map(len, cells), default=0) > LONG
+    if all(re.fullmatch(NUMBER, cell) for cell in cells):
+        look = {"className": "long" if long else "dt-nowrap", "render": JavascriptFunction(BY_NUMBER)}
+        return {"targets": i, "columnControl": [sort], **look}
+    choose = {"extend": "dropdown", "icon": "search", "text": f"Filter by {name}", "content": ["searchList"]}
     return {"targets": i, "columnControl": [sort, choose], "className": "long" if long else ""}
 
 
