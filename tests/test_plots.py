@@ -201,8 +201,8 @@ def test_the_headline_says_what_was_measured(results):
     disrupted, left, accuracy = text.splitlines()
     assert disrupted.startswith("**80.0% [72.0%, 88.0%]** StarGAN: share of the edits that PGD breaks.")
     assert "They take in 90.0% [85.0%, 95.0%]" in disrupted
-    assert left.startswith("**12.5% [11.2%, 13.8%]** StarGAN: share still broken after the best purifier, JPEG")
-    assert accuracy.startswith("**75% → 75% → 75%** StarGAN: accuracy of xception, clean 75.0% [70.0%, 80.0%]; poisoned")
+    assert left.startswith("**12.5% [11.2%, 13.8%]** StarGAN: share still broken after the best purifier")
+    assert accuracy.startswith("**75% → 75% → 75%** StarGAN: accuracy of xception, clean 75.0% [70.0%, 80.0%]; ")
 
 
 def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_lost(tmp_path):
