@@ -7,7 +7,15 @@ import torch
 from scipy.linalg import sqrtm
 
 from antidisrupt_lib.claims.table import claims_table
-from antidisrupt_lib.metrics.effects import PAPER, beyond, effect_results, frechet_rows, photo_results, that_count
+from antidisrupt_lib.metrics.effects import (
+    PAPER,
+    beyond,
+    effect_results,
+    frechet_rows,
+    photo_results,
+    survival_results,
+    that_count,
+)
 from antidisrupt_lib.metrics.results import mean_result, plain_result
 from antidisrupt_lib.plots.disruptors import broken_map, broken_shares, share_curves, survival_map
 
@@ -42,6 +50,14 @@ def test_shares_are_of_the_edits_of_each_disruptor_way_and_forger(table):
     found = row(rows, attack="dadfi", purifier="jpeg_75", forger="easy", metric="share_disrupted")
     assert found["value"] == pytest.approx((part["l2"] >= 0.05).mean()) and found["over"] == "20 people"
     assert row(rows, attack="dadfi", purifier=None, forger="hard", metric="share_disrupted_masked")["n"] == 19
+
+
+def test_survival_is_the_mean_over_the_ways_of_what_is_broken_after_each(table):
+    shares = [row(effect_results(table, AXES), attack="dadfi", purifier=way, forger="easy", metric="share_disrupted")
+              for way in (None, "jpeg_75")]  # fmt: skip
+    found = row(survival_results(table, AXES), attack="dadfi", forger="easy")
+    assert found["value"] == pytest.approx(np.mean([one["value"] for one in shares])) and found["n"] == 40
+    assert found["over"] == "20 people" and found["unit"].endswith("mean over 2 ways")
 
 
 @pytest.mark.parametrize("of", [1.0, 0.8])

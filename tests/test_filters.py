@@ -79,7 +79,7 @@ def test_a_filter_needs_no_folder_no_network_and_no_luck(name, x):
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_is_differentiable_if_it_says_so(name, x):
     purify, x = load_purifier(name, ""), x[:1, :, 20:32, 20:32].double().requires_grad_()
-    smooth = ("none", "gaussian_blur", "average_blur", "median_blur", "rescale", "crop")
+    smooth = ("none", "gaussian_blur", "average_blur", "median_blur", "rescale", "crop", "shift", "gamma")
     assert purify.differentiable == (name in smooth)
     if purify.differentiable:
         unequal = (x + 1e-3 * torch.rand(x.shape, generator=generator("ties"))).detach().requires_grad_()
@@ -150,10 +150,21 @@ def test_noise_comes_from_each_photos_own_generator_and_before_the_bicubic(x):
     assert torch.autograd.gradcheck(lambda x: NoisyBicubic(0.01)(x, keys()[:1]), part, fast_mode=True)
 
 
+def test_a_shift_moves_the_photo_and_a_gamma_is_pillows(x):
+    moved = load_purifier("shift_3", "")(x, [])
+    assert torch.equal(moved[..., 3:, 3:], x[..., :-3, :-3]) and torch.equal(
+        moved[..., :3, 3:], x[..., :1, :-3].expand_as(moved[..., :3, 3:])
+    )
+    levels = (x * 255).round() / 255
+    image = Image.fromarray((levels[0] * 255).byte().permute(1, 2, 0).numpy())
+    expected = np.asarray(image.point([255 * (level / 255) ** 0.8 for level in range(256)] * 3)) / 255
+    assert np.abs(load_purifier("gamma_0.8", "")(levels, [])[0].permute(1, 2, 0).numpy() - expected).max() < 1 / 255
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("rescale_0.5", "from 1 on"), ("crop_32", "no 32 px to lose"), ("noisy_bicubic_0", "above 0"),
-     ("noisy_bicubic_0.1x0", "from 1 on")],
+     ("noisy_bicubic_0.1x0", "from 1 on"), ("gamma_0", "above 0")],
 )  # fmt: skip
 def test_what_would_leave_no_photo_is_refused(name, text, x):
     with pytest.raises(ValueError, match=text):

@@ -24,6 +24,7 @@ from .effects import effect_results as effect_results
 from .effects import features_of as features_of
 from .effects import frechet_rows as frechet_rows
 from .effects import photo_results as photo_results
+from .effects import survival_results as survival_results
 from .effects import that_count as that_count
 from .frechet import choose_extractor as choose_extractor
 from .hardest import broken_draws as broken_draws

@@ -56,6 +56,19 @@ def effect_results(table: pd.DataFrame, axes: dict, by_photo: Sequence[str] = ()
     return rows
 
 
+def survival_results(table: pd.DataFrame, axes: dict) -> list[dict]:
+    """Results rows `survival` of each disruptor and forger: the share of edits broken, mean over the ways of the table.
+
+    It is PDBench's ROB, one number for a protection, with ways that end in 8 bits and an interval over people.
+    """
+    rows = []
+    for (disruptor, forger), part in table.groupby(["disruptor", "forger"], sort=False):
+        here = axes | {"attack": disruptor, "forger": forger}
+        unit = f"share of edits that take whose l2 reaches {DISRUPTED:g}, mean over {part['way'].nunique()} ways"
+        rows.append(mean_result(here, "survival", part["l2"] >= DISRUPTED, _people(part), unit))
+    return rows
+
+
 def beyond(table: pd.DataFrame, axes: dict, other: str, of: float = 1.0) -> list[dict]:
     """Results rows of what each disruptor does minus `of` times what another does to the same edits, paired.
 

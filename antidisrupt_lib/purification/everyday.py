@@ -1,4 +1,4 @@
-"""What happens to photos on the web besides JPEG and blur, as purifiers: smaller and back, also with noise; a crop."""
+"""What happens to photos on the web besides JPEG and blur, as purifiers: resized, cropped, moved, made darker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,6 +58,29 @@ class Crop(Filter):
             raise ValueError(f"A photo of {x.shape[3]} x {x.shape[2]} px has no {cut} px to lose at each side.")
         inner = x[..., cut : x.shape[2] - cut, cut : x.shape[3] - cut]
         return _resized(inner, list(x.shape[2:])).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Shift(Filter):
+    """Moved to the right and down by `pixels`; what comes in repeats the border."""
+
+    pixels: int = 2
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        return F.pad(x, (self.pixels, 0, self.pixels, 0), mode="replicate")[..., : x.shape[2], : x.shape[3]]
+
+
+@dataclass(frozen=True)
+class Gamma(Filter):
+    """x^gamma: darker above 1, brighter below."""
+
+    gamma: float = 1.2
+
+    def __post_init__(self) -> None:
+        check_positive("A gamma", self.gamma)
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        return x.clamp_min(1e-6) ** self.gamma  # below 1 the slope at 0 is infinite
 
 
 def _resized(x: Tensor, size: list[int]) -> Tensor:

@@ -20,7 +20,7 @@ from antidisrupt_lib.purification.deep_image_prior import (
     deep_image_prior_as_published,
     deep_image_prior_shallow,
 )
-from antidisrupt_lib.purification.everyday import Crop, NoisyBicubic, Rescale
+from antidisrupt_lib.purification.everyday import Crop, Gamma, NoisyBicubic, Rescale, Shift
 from antidisrupt_lib.purification.filters import (
     AverageBlur,
     BitDepth,
@@ -67,6 +67,8 @@ UNTRAINED = {
     "rescale": (Rescale, {"TIMES": float}),
     "noisy_bicubic": (NoisyBicubic, {"STD": float, "TIMES": int}),
     "crop": (Crop, {"PIXELS": int}),
+    "shift": (Shift, {"PIXELS": int}),
+    "gamma": (Gamma, {"GAMMA": float}),
     "deep_image_prior": (DeepImagePrior, {"ITERATIONS": int}),
     "deep_image_prior_as_published": (deep_image_prior_as_published, {"ITERATIONS": int}),
     "deep_image_prior_shallow": (deep_image_prior_shallow, {"ITERATIONS": int}),
