@@ -128,7 +128,8 @@ def told(row: tuple, number: str) -> str:
 
 def headline(results: pd.DataFrame, attack: str) -> str:
     """Three lines of Markdown for each forger, each with its number first: what an attack breaks of its edits, what is
-    left of that behind the best purifier, what the first detector reaches in each arm.
+    left of that behind the best purifier (adversarially trained forgers are none), and what the first detector reaches
+    on clean photos, poisoned by the attack, and purified by the first purifier.
     """
     return "\n".join(_headline(name, pick(results, forger=name), attack) for name in forgers_of(results))
 
@@ -137,10 +138,13 @@ def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
     edits = pick(results, stage="forge", metric="edit_accuracy", purifier=None)
     rows = pick(results, metric="share_disrupted", attack=attack)
     left = pick(rows, stage="purify").sort_values("value")
+    left = left[~left["purifier"].str.startswith("adversarial")]
     least, most = (purifier_label(left["purifier"].iloc[at]) for at in (0, -1))
     worst = f"; after the worst, {most}, {_value(left[-1:])}" if least != most else ""
     arms = fully_treated(pick(results, stage="detect", metric="accuracy", seed=None))
     arms = pick(arms, detector=arms["detector"].iloc[0])
+    treated = [pick(arms, arm=arm, attack=attack)[:1] for arm in ("poisoned", "purified")]
+    arms = pd.concat([pick(arms, arm="clean"), *treated])
     said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
     reached = " → ".join(f"{value:.0%}" for value in arms["value"].dropna())
     of = forger_label(forger)

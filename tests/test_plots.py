@@ -80,6 +80,13 @@ def test_figures_of_the_results(results, tmp_path):
     check(maps.poison_curve(results, "pgd"), tmp_path, 1)
 
 
+def test_every_point_has_its_label_where_forgers_met_different_arms(of_two):
+    fewer = of_two[(of_two["forger"] == "stargan") | (of_two["arm"] != "poisoned")]
+    one, other = charts.arm_points(fewer, "accuracy", "Accuracy").axes
+    assert [label for label, _ in points(one)][:2] == ["clean", "poisoned by PGD"]
+    assert len(points(one)) == 3 and len(other.texts) == 2
+
+
 def test_figures_of_two_forgers_show_each_by_itself(of_two, tmp_path):
     check(charts.purifier_points(of_two, {"share_disrupted": "disrupted", "l2": "L2"}, "pgd"), tmp_path, 4)
     check(charts.arm_points(of_two, "accuracy", "Accuracy"), tmp_path, 2)
@@ -203,6 +210,15 @@ def test_the_headline_says_what_was_measured(results):
     assert "They take in 90.0% [85.0%, 95.0%]" in disrupted
     assert left.startswith("**12.5% [11.2%, 13.8%]** StarGAN: share still broken after the best purifier")
     assert accuracy.startswith("**75% → 75% → 75%** StarGAN: accuracy of xception, clean 75.0% [70.0%, 80.0%]; ")
+
+
+def test_the_headline_stays_three_numbers_in_a_large_study(results):
+    more = pick(results, arm="purified").assign(purifier="jpeg_30")
+    others = pick(results, attack="pgd").assign(attack="bim")
+    defended = pick(results, stage="purify").assign(purifier="adversarial_gd", value=1.0)
+    text = tables.headline(pd.concat([results, more, others, defended], ignore_index=True), "pgd")
+    assert text.splitlines()[2] == tables.headline(results, "pgd").splitlines()[2]
+    assert "adversarially" not in text
 
 
 def test_training_curves_show_each_reading_and_leave_a_gap_where_nothing_was_lost(tmp_path):

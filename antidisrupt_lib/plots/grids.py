@@ -19,14 +19,19 @@ def point_grid(rows: pd.DataFrame, *, label: str, col: str, row: str | None = No
         rows: columns value, low, high, note, those named here, and `color`, if points are to have one of their own.
         share: which panels have one x axis: those of a "col", or "all".
     """
-    rows = rows.assign(at=rows.groupby(row or (lambda _: 0), sort=False)[label].transform(_places))
-    counts = rows.groupby(row or (lambda _: 0), sort=False)[label].nunique()
+    by_row = row or (lambda _: 0)
+    rows = rows.assign(at=rows.groupby(by_row, sort=False)[label].transform(_places))
+    counts = rows.groupby(by_row, sort=False)[label].nunique()
     grid = facets(
         rows, row=row, col=col, sharex=True if share == "all" else share, sharey="row", aspect=1,
         height=0.26 * counts.mean() + 0.9, gridspec_kws={"height_ratios": counts + 2},
     )  # fmt: skip
     grid.figure.set_figwidth(3.1 * rows[col].nunique() + 0.07 * rows[label].map(len).max())
-    grid.map_dataframe(_draw_points, label=label)
+    grid.map_dataframe(_draw_points)
+    for (_, here), panels in zip(rows.groupby(by_row, sort=False), grid.axes, strict=True):
+        places = here.drop_duplicates("at")  # of all panels: none has to show every label
+        panels[0].set_yticks(places["at"], places[label])
+        panels[0].set_ylim(places["at"].min() - 0.6, 0.6)
     return grid.set(xlabel="", ylabel="").tight_layout()
 
 
@@ -73,7 +78,7 @@ def _places(labels: pd.Series) -> np.ndarray:
     return -pd.factorize(labels)[0]
 
 
-def _draw_points(data: pd.DataFrame, label: str, color: object = NEUTRAL, **_: object) -> None:
+def _draw_points(data: pd.DataFrame, color: object = NEUTRAL, **_: object) -> None:
     ax = plt.gca()
     colors = data["color"] if "color" in data else [NEUTRAL] * len(data)
     for i, color in zip(data.index, colors, strict=True):
@@ -83,8 +88,6 @@ def _draw_points(data: pd.DataFrame, label: str, color: object = NEUTRAL, **_: o
             ax.errorbar(value, at, xerr=error_bars(one), fmt="o", ms=5, color=color, elinewidth=1.4, capsize=2.5)
         said, end = (f"{value:.3g}", np.nanmax([value, high])) if np.isfinite(value) else (undefined(one), 0)
         ax.annotate(said, (end, at), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
-    ax.set_yticks(data["at"], data[label])
-    ax.set_ylim(data["at"].min() - 0.6, 0.6)
     ax.margins(x=0.2)
 
 
