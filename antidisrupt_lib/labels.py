@@ -43,7 +43,15 @@ PURIFIERS = {
     r"(autoencoder_\d)_as_published": r"\1, as published",
     r"adversarial_(gd?)": r"adversarially trained forger (\1)",
 }
-ATTACKS = {r"cw|cw_l2": "C&W", r"lab_chroma": "Lab chroma", r"universal": "universal perturbation"}
+ATTACKS = {
+    r"cw|cw_l2": "C&W",
+    r"lab_chroma": "Lab chroma",
+    r"universal": "universal perturbation",
+    r"(.+)_eot_jpeg": r"\1, EOT over JPEG",
+    r"(.+)_eot_blur": r"\1, EOT over blurs",
+    r"(.+)_spread_spectrum": r"\1, spread spectrum",
+    r"(.+)_white_box_blur": r"\1, white-box blur",
+}
 ABBREVIATED = re.compile(r"(fgsm|bim|mim|pgd|apgd|dadfi)\b")
 ATTACK = re.compile(
     r"(?P<kind>.+?)(?:_(?P<eps>[\d.]+)_255)?(?:_(?P<aim>grey|black|white|identity))?(?:_(?P<met>jointly|own))?"

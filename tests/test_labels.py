@@ -24,6 +24,8 @@ from antidisrupt_lib.tables import in_words
             "PGD 2/255, seen through JPEG at 75 + one step, from resnet10t",
         ),
         (attack_label, "pgd_knows_reverse_diffusion_3", "PGD, knows reverse diffusion, t = 3"),
+        (attack_label, "pgd_eot_blur", "PGD, EOT over blurs"),
+        (purifier_label, "shift_2+gamma_1.2", "shift by 2 px + gamma 1.2"),
         (purifier_label, "autoencoder_1_as_published", "autoencoder 1, as published"),
         (purifier_label, "gaussian_blur_1.5+diffpure_10", "Gaussian blur, σ = 1.5 + DiffPure, t = 10"),
         (purifier_label, "none", "no purifier"),

@@ -107,7 +107,9 @@ def trade_off(results: pd.DataFrame, attack: str) -> Figure:
             ax.margins(x=0.12, y=0.12)
             ax.set_xlabel(cost_label if metric == list(QUALITY)[-1] else "")
         axes[0].set_ylabel(label)
-    figure.suptitle(f"What purification of {attack_label(attack)} costs, and what it leaves", fontweight="bold")
+    grid[0][0].set_ylim(-0.1, 1.1)  # a share
+    of = forger_label(rows["forger"].iloc[0])
+    figure.suptitle(f"{of}: what purification of {attack_label(attack)} costs, and what it leaves", fontweight="bold")
     figure.legend(
         *grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
     )
