@@ -26,6 +26,11 @@ def check_images(x: Tensor, what: str, *, by: Callable | None = None, like: Tens
     return x.detach().clamp(0, 1).contiguous()
 
 
+def at_eight_bits(x: Tensor) -> Tensor:
+    """Images at the nearest levels of a file of 8 bits."""
+    return (255 * x).round() / 255
+
+
 def _misfit(x: Tensor, like: Tensor | None) -> str:
     """What is wrong with x; "" if nothing is."""
     if not isinstance(x, Tensor):

@@ -61,6 +61,11 @@ def fully_treated(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["arm"] == "clean") | (rows["poison_ratio"] == rows["poison_ratio"].max())]
 
 
+def purifiers_alone(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose forger wasn't trained adversarially, which stands on the axis of the purifiers too."""
+    return rows[~rows["purifier"].str.startswith("adversarial")]
+
+
 def purifier_table(results: pd.DataFrame, attack: str) -> pd.DataFrame:
     """Paper-style table of the purifiers against one attack, a row for each and forger, no purifier first."""
     rows = pick(results, stage=["disrupt", "purify"], attack=attack)
@@ -137,14 +142,10 @@ def headline(results: pd.DataFrame, attack: str) -> str:
 def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
     edits = pick(results, stage="forge", metric="edit_accuracy", purifier=None)
     rows = pick(results, metric="share_disrupted", attack=attack)
-    left = pick(rows, stage="purify").sort_values("value")
-    left = left[~left["purifier"].str.startswith("adversarial")]
+    left = purifiers_alone(pick(rows, stage="purify")).sort_values("value")
     least, most = (purifier_label(left["purifier"].iloc[at]) for at in (0, -1))
     worst = f"; after the worst, {most}, {_value(left[-1:])}" if least != most else ""
-    arms = fully_treated(pick(results, stage="detect", metric="accuracy", seed=None))
-    arms = pick(arms, detector=arms["detector"].iloc[0])
-    treated = [pick(arms, arm=arm, attack=attack)[:1] for arm in ("poisoned", "purified")]
-    arms = pd.concat([pick(arms, arm="clean"), *treated])
+    arms = _first_arms(results, attack)
     said = [f"{label} {_value(arms[i : i + 1])}" for i, label in enumerate(arm_labels(arms))]
     reached = " → ".join(f"{value:.0%}" for value in arms["value"].dropna())
     of = forger_label(forger)
@@ -155,6 +156,14 @@ def _headline(forger: str, results: pd.DataFrame, attack: str) -> str:
         f"**{_value(left[:1])}** {of}: share still broken after the best purifier, {least}{worst}.\n"
         f"**{reached or UNKNOWN}** {of}: accuracy of {arms['detector'].iloc[0]}, {'; '.join(said)}.\n"
     )
+
+
+def _first_arms(results: pd.DataFrame, attack: str) -> pd.DataFrame:
+    """Accuracy of the first detector: clean, poisoned by the attack, and purified of it by the first purifier."""
+    arms = fully_treated(pick(results, stage="detect", metric="accuracy", seed=None))
+    arms = pick(arms, detector=arms["detector"].iloc[0])
+    treated = [pick(arms, arm=arm, attack=attack)[:1] for arm in ("poisoned", "purified")]
+    return pd.concat([pick(arms, arm="clean"), *treated])
 
 
 def _value(rows: pd.DataFrame) -> str:

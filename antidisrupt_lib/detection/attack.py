@@ -22,7 +22,7 @@ from antidisrupt_lib.disruption.declared import Attack, check_eight_bits, declar
 from antidisrupt_lib.disruption.disrupt import SeenThrough, find_attack
 from antidisrupt_lib.disruption.objectives import Objective, Transform, loss_and_gradient
 from antidisrupt_lib.faces.faceset import FaceSet, to_uint8, write_faceset
-from antidisrupt_lib.images import check_images
+from antidisrupt_lib.images import at_eight_bits, check_images
 from antidisrupt_lib.naming import base_name, display_name
 from antidisrupt_lib.plug_ins import is_plug_in, short_name
 from antidisrupt_lib.seeding import image_generators
@@ -126,7 +126,7 @@ def round_greedily(x_adv: Tensor, objective: Objective, threshold: float) -> Ten
     The nearest levels come first. While an image misses the threshold, the values that gain most by the gradient turn
     to their other level: 1 in 256, 1 in 128 ... 1 in 2. What still misses it then is returned as it is.
     """
-    here = (255 * x_adv).round() / 255
+    here = at_eight_bits(x_adv)
     other = torch.where(here > x_adv, here - 1 / 255, here + 1 / 255).clamp(0, 1)
     for k in range(ROUNDS):
         margin, g = loss_and_gradient(objective, here)

@@ -16,6 +16,7 @@ from antidisrupt_lib.disruption.declared import Attack
 from antidisrupt_lib.disruption.disrupt import counting, disrupt, find_attack
 from antidisrupt_lib.disruption.sweep import ALL, Measure, edits_of, measured, together
 from antidisrupt_lib.faces.faceset import FaceSet
+from antidisrupt_lib.images import at_eight_bits
 from antidisrupt_lib.seeding import image_generators
 
 Way = Callable[[Tensor, Sequence[Generator]], Tensor]  # what photos pass before they are forged; purifiers are such
@@ -102,7 +103,7 @@ def effects(
         known, here = edits_of(ids, people[rows], c), {None: x} | {name: all_[rows] for name, all_ in treated.items()}
         for way, pass_through in ways.items():
             passed = {
-                name: pass_through(images.to(device), image_generators(seed, f"way/{way}", ids)).mul(255).round() / 255
+                name: at_eight_bits(pass_through(images.to(device), image_generators(seed, f"way/{way}", ids)))
                 for name, images in here.items()
             }
             clean = passed.pop(None)

@@ -64,7 +64,7 @@ def survival_results(table: pd.DataFrame, axes: dict) -> list[dict]:
     rows = []
     for (disruptor, forger), part in table.groupby(["disruptor", "forger"], sort=False):
         here = axes | {"attack": disruptor, "forger": forger}
-        unit = f"share of edits that take whose l2 reaches {DISRUPTED:g}, mean over {part['way'].nunique()} ways"
+        unit = f"{SHARE.format('l2')}, mean over {part['way'].nunique()} ways"
         rows.append(mean_result(here, "survival", part["l2"] >= DISRUPTED, _people(part), unit))
     return rows
 

@@ -20,8 +20,8 @@ def point_grid(rows: pd.DataFrame, *, label: str, col: str, row: str | None = No
         share: which panels have one x axis: those of a "col", or "all".
     """
     by_row = row or (lambda _: 0)
-    rows = rows.assign(at=rows.groupby(by_row, sort=False)[label].transform(_places))
-    counts = rows.groupby(by_row, sort=False)[label].nunique()
+    labels = rows.groupby(by_row, sort=False)[label]
+    rows, counts = rows.assign(at=labels.transform(_places)), labels.nunique()
     grid = facets(
         rows, row=row, col=col, sharex=True if share == "all" else share, sharey="row", aspect=1,
         height=0.26 * counts.mean() + 0.9, gridspec_kws={"height_ratios": counts + 2},

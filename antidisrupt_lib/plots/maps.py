@@ -16,7 +16,7 @@ from antidisrupt_lib.metrics.results import pick
 from antidisrupt_lib.plots.curves import poison_curve, training_curves
 from antidisrupt_lib.plots.grids import point_grid
 from antidisrupt_lib.plots.style import PALETTE
-from antidisrupt_lib.tables import arm_labels
+from antidisrupt_lib.tables import arm_labels, purifiers_alone
 
 QUALITY = {  # of a purifier: its label, and +1 where less is better, -1 where more is
     "share_disrupted": ("edits still disrupted", 1),
@@ -82,8 +82,7 @@ def trade_off(results: pd.DataFrame, attack: str) -> Figure:
 
     Adversarially trained forgers are left out: their time is spent before.
     """
-    rows = pick(results, stage="purify", attack=attack)
-    rows = rows[~rows["purifier"].str.startswith("adversarial")]
+    rows = purifiers_alone(pick(results, stage="purify", attack=attack))
     table = rows.pivot_table(index="purifier", columns="metric", values="value", sort=False)
     table = table.reindex(columns=[*QUALITY, *COSTS])
     table["number"] = np.arange(1, len(table) + 1)

@@ -35,6 +35,7 @@ from antidisrupt_lib.disruption.objectives import (
     squared_distance,
 )
 from antidisrupt_lib.disruption.square import square
+from antidisrupt_lib.images import at_eight_bits
 from antidisrupt_lib.purification.adaptive import as_transform
 from antidisrupt_lib.purification.purifiers import Purifier, network_calls, purified_by
 from antidisrupt_lib.seeding import image_generators
@@ -153,7 +154,7 @@ def resubmitted(
     measure: Callable[[Tensor], Tensor], purify: Purifier, x: Tensor, generators: Sequence[Generator], times: int
 ) -> Tensor:
     """What a victim makes of photos x that are purified `times` times, each with fresh noise: times x N x T."""
-    return torch.stack([measure(purified_by(purify, x, generators).mul(255).round() / 255) for _ in range(times)])
+    return torch.stack([measure(at_eight_bits(purified_by(purify, x, generators))) for _ in range(times)])
 
 
 def cost_per_photo(names: Sequence[str], effort: Effort, purify: Purifier, answers: int) -> dict[str, int]:
